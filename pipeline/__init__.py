@@ -1,0 +1,3 @@
+"""The job: options, configuration, checks, graph, runner, and local services."""
+
+__version__ = "0.1.0"

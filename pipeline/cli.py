@@ -1,0 +1,46 @@
+"""The command `error-windows` (also `python -m pipeline`): picks the command, turns errors into exit codes.
+
+Without a command word the arguments are the job's. Commands are imported only when asked
+for, so that `--help` starts neither Beam nor Java.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from pipeline.errors import EXIT_DONE, EXIT_INTERRUPTED, ErrorWindowsError
+from transforms.escape import escape_terminal
+
+_COMMANDS = {
+    "direct": "pipeline.direct",
+    "java": "pipeline.local.java_command",
+    "kafka": "pipeline.local.kafka_command",
+}
+_JOB_MODULE = "pipeline.main"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code (0 done, 1 failed, 2 usage, 130 interrupted)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    module = _JOB_MODULE
+    if arguments and arguments[0] in _COMMANDS:
+        module = _COMMANDS[arguments.pop(0)]
+    try:
+        return int(importlib.import_module(module).main(arguments))
+    except ErrorWindowsError as error:
+        # The text may quote a broker, a log or a line.
+        print(escape_terminal(f"error: {error}"), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our stdout went away (`| head`): that is its right, and no failure.
+        sys.stdout = None  # type: ignore[assignment]
+        return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Real services on one machine: Java, its modules, Kafka, and the child processes."""
