@@ -1,0 +1,29 @@
+"""Every Beam counter of the job in one place; names are public, `docs/results.md` lists them."""
+
+from __future__ import annotations
+
+from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.metrics.metricbase import Counter
+from apache_beam.runners.runner import PipelineResult
+
+NAMESPACE = "error_windows"
+LINES_READ = "lines_read"
+ERROR_LINES = "error_lines"
+TOMBSTONES = "tombstones"
+RESULTS_WRITTEN = "results_written"
+SILENT_WINDOWS_SKIPPED = "silent_windows_skipped"
+
+
+def counter(name: str) -> Counter:
+    """The counter `error_windows:<name>`."""
+    return Metrics.counter(NAMESPACE, name)
+
+
+def counted(result: PipelineResult) -> dict[str, int]:
+    """Counter name to attempted value, summed over steps, for a job that has ended."""
+    query = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
+    totals: dict[str, int] = {}
+    for entry in query["counters"]:
+        totals[entry.key.metric.name] = totals.get(entry.key.metric.name, 0) + entry.result
+    return totals

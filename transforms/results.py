@@ -1,0 +1,77 @@
+"""A result: one window's count for one series in one revision, and its JSON form."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+NO_INPUT = "no_input"
+NO_ERRORS = "no_errors"
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class Result(NamedTuple):
+    """One window's count.
+
+    Attributes:
+      job: name of the job.
+      key: the series; None for the total.
+      window_start_ms: inclusive, milliseconds since the epoch.
+      window_end_ms: exclusive, milliseconds since the epoch.
+      count: error lines in the window.
+      revision: 0 for the on-time result, then 1, 2, ...
+      final: no line can amend the window any more.
+      silence: why the count is 0: `no_input` or `no_errors`; None where it is not 0.
+    """
+
+    job: str
+    key: str | None
+    window_start_ms: int
+    window_end_ms: int
+    count: int
+    revision: int
+    final: bool
+    silence: str | None
+
+    @property
+    def id(self) -> str:
+        """The same for every revision of a window: `job/key/window_end`, `*` for the total."""
+        key = "*" if self.key is None else quote(self.key, safe="")
+        return f"{quote(self.job, safe='')}/{key}/{format_time(self.window_end_ms)}"
+
+    def to_json(self) -> str:
+        """One JSON object on one line, the public form of a result."""
+        return json.dumps(
+            {
+                "id": self.id,
+                "job": self.job,
+                "key": self.key,
+                "window_start": format_time(self.window_start_ms),
+                "window_end": format_time(self.window_end_ms),
+                "count": self.count,
+                "revision": self.revision,
+                "final": self.final,
+                "silence": self.silence,
+            },
+            ensure_ascii=True,
+            separators=(",", ":"),
+        )
+
+
+def format_time(time_ms: int) -> str:
+    """RFC 3339 in UTC, with milliseconds only where they are not zero.
+
+    Years outside 1 to 9999, which RFC 3339 cannot write, come out in ISO 8601's long form.
+    """
+    seconds, milliseconds = divmod(time_ms, 1000)
+    try:
+        moment = _EPOCH + datetime.timedelta(seconds=seconds)
+        text = moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    except OverflowError:
+        text = str(np.datetime64(seconds, "s"))
+    return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"

@@ -1,0 +1,110 @@
+"""Takes a few error lines of every slide, to show what the counts are made of."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.transforms import window
+from apache_beam.utils.timestamp import Timestamp
+
+from transforms.grid import Grid
+
+# A sample is for a person's eye; a line of a megabyte is not.
+MAX_SAMPLE_BYTES = 1_000
+
+_Stamped = tuple[int, bytes]
+_Accumulator = tuple[int, list[_Stamped]]
+
+
+class Sample(NamedTuple):
+    """Error lines of one pane.
+
+    Attributes:
+      pane_end_ms: exclusive end of the pane, milliseconds since the epoch.
+      total: how many error lines the pane holds.
+      lines: the first of them by event time, cut to `MAX_SAMPLE_BYTES`, as bytes.
+    """
+
+    pane_end_ms: int
+    total: int
+    lines: tuple[bytes, ...]
+
+
+class SampleErrorLines(beam.PTransform):
+    """Takes the first `size` error lines of every pane, by event time and then by bytes.
+
+    Input: PCollection[bytes] of error lines with event time as timestamps.
+    Output: PCollection[Sample], one per pane that holds an error line, when the pane closes.
+    """
+
+    def __init__(self, grid: Grid, size: int) -> None:
+        super().__init__()
+        if size <= 0:
+            raise ValueError(f"a sample holds at least one line, not {size}")
+        self._grid = grid
+        self._size = size
+
+    def expand(self, lines: beam.PCollection[bytes]) -> beam.PCollection[Sample]:
+        """Applies the transform."""
+        return (
+            lines
+            | "Stamp" >> beam.ParDo(_StampFn())
+            | "Slides" >> beam.WindowInto(window.FixedWindows(self._grid.slide_seconds))
+            | "First" >> beam.CombineGlobally(FirstLinesFn(self._size)).without_defaults()
+            | "AttachPane" >> beam.ParDo(_AttachPaneFn())
+        )
+
+
+class FirstLinesFn(beam.CombineFn):  # type: ignore[misc]
+    """Keeps the `size` smallest (event time in microseconds, line) pairs and counts all."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def create_accumulator(self) -> _Accumulator:
+        """Nothing seen."""
+        return 0, []
+
+    def add_input(self, accumulator: _Accumulator, element: _Stamped) -> _Accumulator:
+        """Takes one line in; cheap for one that comes after the lines kept."""
+        total, kept = accumulator
+        if len(kept) < self._size:
+            bisect.insort(kept, element)
+        elif element < kept[-1]:
+            bisect.insort(kept, element)
+            kept.pop()
+        return total + 1, kept
+
+    def merge_accumulators(self, accumulators: Iterable[_Accumulator]) -> _Accumulator:
+        """Keeps the smallest of all."""
+        total = 0
+        kept: list[_Stamped] = []
+        for count, lines in accumulators:
+            total += count
+            kept += lines
+        return total, sorted(kept)[: self._size]
+
+    def extract_output(self, accumulator: _Accumulator) -> tuple[int, tuple[bytes, ...]]:
+        """(how many lines, the lines kept in order)."""
+        total, kept = accumulator
+        return total, tuple(line for _, line in kept)
+
+
+class _StampFn(beam.DoFn):  # type: ignore[misc]
+    def process(
+        self, element: bytes, timestamp: Timestamp = beam.DoFn.TimestampParam
+    ) -> Iterable[_Stamped]:
+        yield timestamp.micros, element[:MAX_SAMPLE_BYTES]
+
+
+class _AttachPaneFn(beam.DoFn):  # type: ignore[misc]
+    def process(
+        self,
+        element: tuple[int, tuple[bytes, ...]],
+        bounds: window.IntervalWindow = beam.DoFn.WindowParam,
+    ) -> Iterable[Sample]:
+        total, lines = element
+        yield Sample(bounds.end.micros // 1000, total, lines)
