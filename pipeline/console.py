@@ -1,0 +1,167 @@
+"""What a person sees: the table of windows, samples of error lines, and the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import types
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+
+from transforms.escape import escape_terminal
+from transforms.results import format_time
+
+if TYPE_CHECKING:
+    from transforms.samples import Sample
+
+_BAR_COLUMNS = 30
+_INDENT = "    "
+_SILENCE = {"no_input": "no input", "no_errors": "no errors", None: ""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a finished job did.
+
+    Attributes:
+      records_expected: offsets in the ranges read.
+      lines: lines read.
+      errors: error lines among them.
+      tombstones: records without a value.
+      windows: results written.
+      skipped_windows: silent windows that got no result.
+      topics: topics read.
+      partitions: partitions read.
+      seconds: from the command's start to the last result.
+    """
+
+    records_expected: int
+    lines: int
+    errors: int
+    tombstones: int
+    windows: int
+    skipped_windows: int
+    topics: tuple[str, ...]
+    partitions: int
+    seconds: float
+
+    def to_lines(self) -> Iterator[str]:
+        """The summary for stderr: one line, and one more for each thing out of the ordinary."""
+        yield (
+            f"read {_number(self.lines, 'line')} from {_number(self.partitions, 'partition')} "
+            f"of {', '.join(self.topics)}: {_number(self.errors, 'error line')}, "
+            f"{_number(self.windows, 'window')}, {self.seconds:.1f} s"
+        )
+        if self.tombstones:
+            yield f"note: {_number(self.tombstones, 'record')} without a value (tombstones)"
+        missing = self.records_expected - self.lines - self.tombstones
+        if missing:
+            yield (
+                f"note: {_number(missing, 'offset')} held no record "
+                "(compacted, or the marker of a transaction)"
+            )
+        if self.skipped_windows:
+            yield (
+                f"note: {_number(self.skipped_windows, 'window')} in silences longer than "
+                "--max_silence_seconds left out, each with no input"
+            )
+
+
+def print_results(
+    results: Iterable[str],
+    samples: Iterable[Sample],
+    *,
+    as_table: bool,
+    out: TextIO,
+    err: TextIO,
+) -> None:
+    """Prints results in order, each after the sample of its newest slide.
+
+    Args:
+      results: JSON lines, ordered by window end; to `out` as they are, or as rows of a table.
+      samples: ordered by the end of their slide; to `err`, escaped and cut to the terminal.
+      as_table: rows for a person instead of JSON lines.
+      out: receives results and nothing else.
+      err: receives the samples.
+    """
+    rows = list(results)
+    waiting = deque(samples)
+    highest = max((json.loads(row)["count"] for row in rows), default=0) if as_table else 0
+    if as_table and rows:
+        print(f"{'window (UTC)':<43} {'errors':>9}", file=out)
+    for row in rows:
+        result = json.loads(row)
+        if waiting and format_time(waiting[0].pane_end_ms) == result["window_end"]:
+            # Both streams may be the same terminal: keep what belongs together together.
+            out.flush()
+            print_sample(waiting.popleft(), err=err)
+        print(_table_row(result, highest) if as_table else row, file=out)
+    out.flush()
+    for sample in waiting:
+        print_sample(sample, err=err)
+
+
+def print_sample(sample: Sample, *, err: TextIO) -> None:
+    """Prints a slide's first error lines, escaped and cut to the terminal's width."""
+    columns = shutil.get_terminal_size().columns if err.isatty() else None
+    print(f"error lines up to {format_time(sample.pane_end_ms)}: {sample.total:,}", file=err)
+    for line in sample.lines:
+        width = None if columns is None else columns - len(_INDENT)
+        print(f"{_INDENT}{escape_terminal(line, width)}", file=err)
+    err.flush()
+
+
+def _table_row(result: dict[str, object], highest: int) -> str:
+    count = int(str(result["count"]))
+    bar = "█" * round(_BAR_COLUMNS * count / highest) if highest else ""
+    note = bar or _SILENCE.get(result["silence"], "")  # type: ignore[call-overload]
+    bounds = f"{result['window_start']} - {result['window_end']}"
+    return f"{bounds:<43} {count:>9,}  {note}".rstrip()
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+class Progress:
+    """Says on stderr what is going on: one updating line on a terminal, else a line per stage.
+
+    A context manager; `stage` may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, markup=False, highlight=False)
+        self._status = self._console.status("")
+        self._stage = ""
+
+    def stage(self, text: str) -> None:
+        """Names what begins now; what follows a colon is detail that may change often.
+
+        Off a terminal only the first text of a stage gets a line.
+        """
+        stage = text.partition(":")[0]
+        if self._console.is_terminal:
+            self._status.update(escape_terminal(text))
+            self._status.start()
+        elif stage != self._stage:
+            self._console.print(text, soft_wrap=True)
+        self._stage = stage
+
+    def clear(self) -> None:
+        """Takes the updating line away, for other output."""
+        self._status.stop()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.clear()

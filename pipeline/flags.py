@@ -1,0 +1,193 @@
+"""The job's own flags, without importing Beam, so that `--help` answers at once.
+
+Values stay text here; `pipeline.config` turns them into a checked configuration. No name
+may be one of Beam's: a test compares them with every option class of the installed Beam.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pipeline import __version__
+from pipeline.errors import UsageError
+
+_EXAMPLES = """\
+examples:
+  count the error lines of a topic up to its present end, as a table or JSON lines:
+    error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs
+  write the results to a file, one minute every 5 seconds, 3 sample lines a slide:
+    error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
+        --window_seconds=60 --slide_seconds=5 --samples=3 --output=counts.jsonl
+  count lines with other words, of two topics, for the next two minutes:
+    error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=web,shop \\
+        --contains='payment failed' --max_read_time=120
+
+other commands (each has its own --help):
+  error-windows direct   the job on the DirectRunner, with a Kafka of its own if you name none
+  error-windows kafka    a real Apache Kafka on this machine: start, stop, topic, produce, consume
+  error-windows java     the Java modules the job uses: fetch, verify, lock
+
+Beam's own flags (--runner, --job_name, ...) are taken too. Exit codes: 0 done, 1 the job
+failed, 2 a flag is wrong, 130 interrupted.
+"""
+
+# The habit of Kafka users; Beam 2.77 owns the first for its Kafka Streams runner and
+# would silently take it for its own.
+_HABITS = {
+    "--bootstrap_servers": "--kafka_bootstrap_servers",
+    "--bootstrap-servers": "--kafka_bootstrap_servers",
+    "--bootstrap-server": "--kafka_bootstrap_servers",
+    "--topic": "--input_topic",
+    "--command_property": "--consumer_property",
+    "--command_config": "--consumer_config",
+}
+
+
+class _HelpFormatter(
+    argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter
+):
+    pass
+
+
+class FlagParser(argparse.ArgumentParser):
+    """An argument parser whose complaints are UsageErrors, so that they read like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the UsageError for argparse's message."""
+        match = re.match(r"argument (--[\w-]+)[^:]*: (.*)", message)
+        flag, problem = (match[1], match[2]) if match else ("flags", message)
+        raise UsageError(flag, problem, fix="See --help.")
+
+
+def rewrite_habits(argv: Sequence[str]) -> list[str]:
+    """Turns well-known spellings of other tools into ours, before anything parses them."""
+    rewritten = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        rewritten.append(_HABITS.get(name, name) + equals + value)
+    return rewritten
+
+
+def job_name(beam_arguments: Sequence[str]) -> str | None:
+    """The value of Beam's `--job_name`, which names the results too, or None."""
+    parser = FlagParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--job_name")
+    name: str | None = parser.parse_known_args(beam_arguments)[0].job_name
+    return name
+
+
+def build_parser(prog: str = "error-windows") -> FlagParser:
+    """A parser of the job's own flags; defaults are the product's sentence."""
+    parser = FlagParser(
+        prog=prog,
+        description="Counts the error lines of Kafka topics in sliding windows.",
+        epilog=_EXAMPLES,
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+    kafka = parser.add_argument_group("Kafka")
+    kafka.add_argument(
+        "--kafka_bootstrap_servers",
+        metavar="HOST:PORT[,HOST:PORT]",
+        help="addresses of the brokers",
+    )
+    kafka.add_argument(
+        "--input_topic",
+        metavar="TOPIC[,TOPIC]",
+        action="append",
+        help="topic to read; repeat it or give a comma list for several",
+    )
+    kafka.add_argument(
+        "--consumer_config",
+        metavar="FILE",
+        help="a .properties file of Java consumer settings, the place for passwords",
+    )
+    kafka.add_argument(
+        "--consumer_property",
+        metavar="KEY=VALUE",
+        action="append",
+        help="one Java consumer setting; beats the file; repeat it for several",
+    )
+    kafka.add_argument(
+        "--kafka_reader",
+        metavar="beam",
+        default="beam",
+        help="beam: the connector of Beam itself, ReadFromKafka",
+    )
+
+    counting = parser.add_argument_group("counting")
+    counting.add_argument(
+        "--window_seconds", metavar="SECONDS", default="30", help="length of a window"
+    )
+    counting.add_argument(
+        "--slide_seconds",
+        metavar="SECONDS",
+        default="10",
+        help="a window ends every so often; divides the window",
+    )
+    counting.add_argument(
+        "--log_format",
+        metavar="plain",
+        default="plain",
+        help="plain: a line is an error line if it holds the word ERROR",
+    )
+    counting.add_argument(
+        "--contains",
+        metavar="TEXT",
+        help="a line is an error line if it holds this text, anywhere",
+    )
+    counting.add_argument(
+        "--max_silence_seconds",
+        metavar="SECONDS",
+        default="86400",
+        help="longer stretches without any line get no zero windows, only a note",
+    )
+
+    reading = parser.add_argument_group(
+        "how much to read (without these: all that is in the topics at the start)"
+    )
+    reading.add_argument(
+        "--max_num_records", metavar="N", help="stop when so many records have been read"
+    )
+    reading.add_argument(
+        "--max_read_time",
+        metavar="SECONDS",
+        help="take what arrives within this time, then stop",
+    )
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", metavar="-|PATH", default="-", help="where results go; - is stdout"
+    )
+    output.add_argument(
+        "--output_format",
+        metavar="auto|json|table",
+        default="auto",
+        help="on stdout; auto: a table on a terminal, else JSON lines",
+    )
+    output.add_argument(
+        "--samples",
+        metavar="N",
+        default="10",
+        help="error lines of every slide to show on stderr; 0 shows none",
+    )
+    output.add_argument(
+        "--verbose", action="store_true", help="show the log on stderr, not only in its file"
+    )
+    output.add_argument(
+        "--debug", action="store_true", help="show the full traceback of a failure"
+    )
+
+    java = parser.add_argument_group("Java")
+    java.add_argument(
+        "--java_runtime",
+        metavar="locked|beam",
+        default="locked",
+        help="locked: the verified modules of this version; beam: Beam downloads its own jars",
+    )
+    return parser

@@ -1,0 +1,79 @@
+"""The job as a graph: read, filter, window, count. Labels are public; runners find state by them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import apache_beam as beam
+from apache_beam.transforms.window import SlidingWindows
+
+from pipeline.config import JobConfig
+from transforms.lines import TakeLines
+from transforms.panes import CountPanes, Counts, SumCountsFn
+from transforms.results import Result
+from transforms.samples import Sample, SampleErrorLines
+from transforms.silence import FillSilence
+
+
+class Counted(NamedTuple):
+    """The heart of the graph.
+
+    Attributes:
+      counts: PCollection[Counts] in sliding windows, one element per window that holds a line.
+      errors: PCollection[bytes], the error lines.
+    """
+
+    counts: beam.PCollection[Counts]
+    errors: beam.PCollection[bytes]
+
+
+class Outputs(NamedTuple):
+    """What the graph gives.
+
+    Attributes:
+      results: PCollection[Result], one per window on the grid, in order of window end.
+      samples: PCollection[Sample], or None when none are asked for.
+    """
+
+    results: beam.PCollection[Result]
+    samples: beam.PCollection[Sample] | None
+
+
+def build_graph(
+    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform
+) -> Outputs:
+    """Builds the whole job on a bounded source.
+
+    Args:
+      pipeline: the pipeline to build in.
+      config: the checked configuration.
+      source: gives PCollection[tuple[bytes | None, bytes | None]], key and value of Kafka
+        records, with event time as timestamps.
+    """
+    counts, errors = count_windows(pipeline, config, source)
+    results = counts | "FillSilence" >> FillSilence(
+        config.grid, config.job, config.max_silence_seconds
+    )
+    samples = None
+    if config.output.samples:
+        samples = errors | "SampleErrorLines" >> SampleErrorLines(
+            config.grid, config.output.samples
+        )
+    return Outputs(results, samples)
+
+
+def count_windows(
+    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform
+) -> Counted:
+    """Read, filter, window, count; the source may be bounded or not."""
+    window_seconds, slide_seconds = config.grid.window_seconds, config.grid.slide_seconds
+
+    lines = pipeline | "ReadFromKafka" >> source | "TakeLines" >> TakeLines()
+    errors = lines | "FilterErrorLines" >> beam.Filter(config.filter)
+    counts = (
+        {"lines": lines, "errors": errors}
+        | "CountPanes" >> CountPanes(config.grid)
+        | "SlidingWindows" >> beam.WindowInto(SlidingWindows(window_seconds, slide_seconds))
+        | "Count" >> beam.CombineGlobally(SumCountsFn()).without_defaults()
+    )
+    return Counted(counts, errors)

@@ -1,0 +1,126 @@
+"""Runs the graph on a Beam runner and turns what goes wrong into one line."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import apache_beam as beam
+from apache_beam.io.kafka import default_io_expansion_service
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipeline.config import JobConfig
+from pipeline.errors import JobFailedError, UsageError
+from pipeline.flags import FlagParser, build_parser
+from pipeline.graph import build_graph
+from pipeline.local.expansion import ExpansionService
+from pipeline.offset_ranges import OffsetRange
+from pipeline.sinks import WriteResults, WriteSamples
+from pipeline.sources import ReadKafkaRanges
+from transforms.metrics import counted
+
+_BOUNDED_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
+_LOG = logging.getLogger(__name__)
+
+
+def run_bounded(
+    config: JobConfig,
+    beam_arguments: Sequence[str],
+    ranges: Sequence[OffsetRange],
+    *,
+    results_path: str,
+    samples_path: str,
+    expansion: ExpansionService | None,
+    debug: bool,
+) -> dict[str, int]:
+    """Counts the records of `ranges` and writes results and samples to their files.
+
+    Returns:
+      The job's counters, name to value (`transforms.metrics`).
+
+    Raises:
+      UsageError: a flag for Beam is wrong.
+      JobFailedError: the pipeline failed.
+    """
+    options = beam_options(beam_arguments)
+    try:
+        service: Any = default_io_expansion_service() if expansion is None else expansion.address()
+        with beam.Pipeline(options=options) as pipeline:
+            source = ReadKafkaRanges(config.kafka.properties, ranges, service)
+            outputs = build_graph(pipeline, config, source)
+            _ = outputs.results | "WriteResults" >> WriteResults(results_path)
+            if outputs.samples is not None:
+                _ = outputs.samples | "WriteSamples" >> WriteSamples(samples_path)
+    except (JobFailedError, UsageError):
+        raise
+    except Exception as error:
+        _LOG.exception("the job failed")
+        if debug:
+            raise
+        _fail(error)
+    return counted(pipeline.result)
+
+
+def beam_options(arguments: Sequence[str]) -> PipelineOptions:
+    """Beam's options, with every flag known to Beam and fit for a bounded read.
+
+    Beam itself only logs an unknown flag and goes on without it.
+
+    Raises:
+      UsageError: a flag is unknown or its value wrong, or the runner is not offered.
+    """
+    parser = FlagParser(add_help=False, allow_abbrev=False)
+    for options_class in _option_classes(PipelineOptions):
+        options_class._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        _refuse(unknown[0], parser)
+    options = PipelineOptions(list(arguments))
+    standard = options.view_as(StandardOptions)
+    runner = standard.runner or "DirectRunner"
+    if runner.rpartition(".")[2] not in _BOUNDED_RUNNERS:
+        raise UsageError(
+            "--runner", "not offered yet", got=runner, fix="Use DirectRunner."
+        )
+    if standard.streaming:
+        raise UsageError(
+            "--streaming",
+            "the DirectRunner reads up to an end, it does not stream",
+            fix="Leave it away, or bound the read with --max_read_time.",
+        )
+    return options
+
+
+def _option_classes(base: type[PipelineOptions]) -> list[type[PipelineOptions]]:
+    return [found for sub in base.__subclasses__() for found in (sub, *_option_classes(sub))]
+
+
+def _refuse(argument: str, parser: FlagParser) -> NoReturn:
+    name = argument.partition("=")[0]
+    if not name.startswith("-"):
+        raise UsageError("arguments", "not a flag", got=name, fix="Flags look like --name=value.")
+    known = [
+        option
+        for one in (build_parser(), parser)
+        for action in one._actions
+        for option in action.option_strings
+    ]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else "See --help."
+    raise UsageError(name, "no such flag", fix=hint)
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Ends with the innermost message; Beam wraps it in layers of stack traces."""
+    reason = root_cause(str(error))
+    raise JobFailedError(f"the job failed: {reason}. The log has the whole story.") from error
+
+
+def root_cause(message: str) -> str:
+    """The line of a Beam failure that says why: the last "Caused by", else the last line."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    chosen = causes[-1].removeprefix("Caused by: ") if causes else (lines or ["no reason given"])[-1]
+    return chosen.rstrip(".")

@@ -1,0 +1,109 @@
+"""Where results and samples go: files that are complete or not there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Iterable
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.transforms import window
+
+from transforms import metrics
+from transforms.results import Result
+from transforms.samples import Sample
+
+
+class WriteResults(beam.PTransform):
+    """Writes results as JSON lines into one file, ordered by window end and key.
+
+    Input: PCollection[Result], bounded. The file appears under its name when all of it is
+    written, also when there are no results (then it is empty); an older one is replaced.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def expand(self, results: beam.PCollection[Result]) -> beam.PCollection[None]:
+        """Applies the transform."""
+        return (
+            results
+            | "GatherResults" >> beam.combiners.ToList()
+            | "WriteResultsFile" >> beam.ParDo(_WriteResultsFn(self._path))
+        )
+
+
+class WriteSamples(beam.PTransform):
+    """Writes samples into one file of JSON lines for `pipeline.console`, lines in Base64.
+
+    Input: PCollection[Sample], bounded.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def expand(self, samples: beam.PCollection[Sample]) -> beam.PCollection[None]:
+        """Applies the transform."""
+        return (
+            samples
+            | "AllTime" >> beam.WindowInto(window.GlobalWindows())
+            | "GatherSamples" >> beam.combiners.ToList()
+            | "WriteSamplesFile" >> beam.Map(_write_samples, self._path)
+        )
+
+
+def read_samples(path: str) -> list[Sample]:
+    """The samples that `WriteSamples` wrote, ordered by pane."""
+    with open(path, encoding="ascii") as file:
+        rows = [json.loads(line) for line in file]
+    return [
+        Sample(pane_end_ms, total, tuple(base64.b64decode(line) for line in lines))
+        for pane_end_ms, total, lines in rows
+    ]
+
+
+class _WriteResultsFn(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._written = metrics.counter(metrics.RESULTS_WRITTEN)
+
+    def process(self, element: list[Result]) -> Iterable[None]:
+        ordered = sorted(element, key=lambda result: (result.window_end_ms, result.key or ""))
+        _write_lines(self._path, (result.to_json() for result in ordered))
+        self._written.inc(len(element))
+        return ()
+
+
+def _write_samples(samples: list[Sample], path: str) -> None:
+    _write_lines(
+        path,
+        (
+            json.dumps(
+                [
+                    sample.pane_end_ms,
+                    sample.total,
+                    [base64.b64encode(line).decode("ascii") for line in sample.lines],
+                ]
+            )
+            for sample in sorted(samples)
+        ),
+    )
+
+
+def _write_lines(path: str, lines: Iterable[str]) -> None:
+    unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
+    try:
+        with FileSystems.create(unfinished) as file:
+            for line in lines:
+                file.write(line.encode("ascii") + b"\n")
+        if FileSystems.exists(path):
+            FileSystems.delete([path])
+        FileSystems.rename([unfinished], [path])
+    except BaseException:
+        if FileSystems.exists(unfinished):
+            FileSystems.delete([unfinished])
+        raise

@@ -1,0 +1,287 @@
+"""Where records come from: Beam's Kafka connector, bounded to exact offset ranges.
+
+Python's `ReadFromKafka` expands to the Java connector, KafkaIO, which reads a partition
+with a splittable DoFn over "source descriptors" that may carry a start and a stop offset.
+The connector makes the descriptors itself, without offsets; `ReadKafkaRanges` expands the
+same transform and feeds it descriptors of its own in their place. Reading, seeking,
+deserialising and event times stay KafkaIO's.
+
+Sources: KafkaIO.java (`ReadFromKafkaViaSDF`, `GenerateKafkaSourceDescriptor`),
+ReadFromKafkaDoFn.java and KafkaSourceDescriptor.java of Beam 2.70.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Optional
+
+import apache_beam as beam
+import numpy as np
+from apache_beam import coders
+from apache_beam.io.kafka import ReadFromKafka, ReadFromKafkaSchema
+from apache_beam.portability import common_urns
+from apache_beam.portability.api import beam_runner_api_pb2
+from apache_beam.transforms.external import NamedTupleBasedPayloadBuilder
+from apache_beam.typehints.schemas import schema_from_element_type
+
+from pipeline.errors import JobFailedError
+from pipeline.kafka_properties import KafkaProperties, is_secret
+from pipeline.offset_ranges import OffsetRange
+from transforms.lines import Record
+
+_JAVA_CODER_URN = "beam:coders:javasdk:0.1"
+_DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
+_DESCRIPTORS = "descriptors"
+# KafkaIO ends a partition when a poll brings nothing for so long (whole seconds).
+_POLL_TIMEOUT_SECONDS = 1
+
+# The Java side knows one field more than the Python class: with a stop time the read is
+# declared bounded. The time itself is used by the descriptor maker only, which is cut off.
+_BoundedReadSchema = NamedTuple(  # type: ignore[misc]
+    "_BoundedReadSchema",
+    [*ReadFromKafkaSchema.__annotations__.items(), ("stop_read_time", int)],
+)
+
+
+class ReadKafkaRanges(beam.PTransform):
+    """Reads exactly the records of the given offset ranges with Beam's Kafka connector.
+
+    Output: PCollection[tuple[bytes | None, bytes | None]], key and value, bounded, with the
+    record's Kafka timestamp (CreateTime) as event time. Every offset of a range that holds
+    a record is read once. The job fails when offsets have expired meanwhile.
+
+    Args:
+      properties: settings of the Java consumer.
+      ranges: what to read; empty ranges are left out.
+      expansion_service: address (`host:port`) or service object of the Java expansion service.
+    """
+
+    def __init__(
+        self,
+        properties: KafkaProperties,
+        ranges: Sequence[OffsetRange],
+        expansion_service: Any,
+    ) -> None:
+        super().__init__()
+        self._properties = properties
+        self._ranges = [offsets for offsets in ranges if offsets.size > 0]
+        self._expansion_service = expansion_service
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Record]:
+        """Applies the transform."""
+        if not self._ranges:
+            return begin | "Nothing" >> beam.Create([]).with_output_types(Record)
+        descriptors = begin | "OffsetRanges" >> beam.Create(
+            [encode_descriptor(offsets) for offsets in self._ranges], reshuffle=False
+        )
+        return descriptors | "KafkaIO" >> _ReadDescriptors(
+            self._properties,
+            sorted({offsets.topic for offsets in self._ranges}),
+            self._expansion_service,
+        )
+
+    def display_data(self) -> dict[str, Any]:
+        """Topics and how many offsets, for the runner's job page."""
+        return {
+            "topics": ",".join(sorted({offsets.topic for offsets in self._ranges})),
+            "offsets": sum(offsets.size for offsets in self._ranges),
+        }
+
+
+def encode_descriptor(offsets: OffsetRange) -> bytes:
+    """A KafkaSourceDescriptor in Beam's row encoding, as the Java side reads it."""
+    return _DESCRIPTOR_CODER.encode(
+        _SourceDescriptor(
+            topic=offsets.topic,
+            partition=np.int32(offsets.partition),
+            start_read_offset=offsets.start,
+            start_read_time=None,
+            stop_read_offset=offsets.stop,
+            stop_read_time=None,
+            bootstrap_servers=None,
+        )
+    )
+
+
+# The fields of KafkaSourceDescriptor, in the order of its schema. The times are always
+# null here, so their type does not show in the encoding.
+_SourceDescriptor = NamedTuple(
+    "_SourceDescriptor",
+    [
+        ("topic", str),
+        ("partition", np.int32),
+        ("start_read_offset", Optional[int]),
+        ("start_read_time", Optional[int]),
+        ("stop_read_offset", Optional[int]),
+        ("stop_read_time", Optional[int]),
+        ("bootstrap_servers", Optional[list[str]]),
+    ],
+)
+_DESCRIPTOR_CODER = coders.RowCoder(schema_from_element_type(_SourceDescriptor))
+
+
+class _JavaCoder(coders.Coder):  # type: ignore[misc]
+    """A coder of the Java SDK, of which Python knows only the encoded form: bytes in and out."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+
+    def encode(self, value: bytes) -> bytes:
+        return value
+
+    def decode(self, encoded: bytes) -> bytes:
+        return encoded
+
+    def is_deterministic(self) -> bool:
+        return True
+
+    def to_type_hint(self) -> type:
+        return bytes
+
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes, tuple[()]]:
+        return _JAVA_CODER_URN, self._payload, ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _JavaCoder) and self._payload == other._payload
+
+    def __hash__(self) -> int:
+        return hash(self._payload)
+
+
+# The Python worker that makes the descriptors has to know the coder by its URN too.
+coders.Coder.register_urn(
+    _JAVA_CODER_URN, bytes, lambda payload, components, context: _JavaCoder(payload)
+)
+
+
+class _ReadDescriptors(ReadFromKafka):  # type: ignore[misc]
+    """`ReadFromKafka` whose source descriptors come from its input, already encoded."""
+
+    def __init__(
+        self, properties: KafkaProperties, topics: list[str], expansion_service: Any
+    ) -> None:
+        consumer_config = {
+            **properties,
+            "enable.auto.commit": "false",
+            # Ranges are explicit; an offset that is gone must fail, not jump.
+            "auto.offset.reset": "none",
+        }
+        super().__init__(
+            consumer_config,
+            topics,
+            timestamp_policy=ReadFromKafka.create_time_policy,
+            expansion_service=expansion_service,
+        )
+        bytes_deserializer = ReadFromKafka.byte_array_deserializer
+        self._payload = NamedTupleBasedPayloadBuilder(
+            _BoundedReadSchema(
+                consumer_config=consumer_config,
+                topics=topics,
+                key_deserializer=bytes_deserializer,
+                value_deserializer=bytes_deserializer,
+                start_read_time=None,
+                max_num_records=None,
+                max_read_time=None,
+                commit_offset_in_finalize=False,
+                timestamp_policy=ReadFromKafka.create_time_policy,
+                consumer_polling_timeout=_POLL_TIMEOUT_SECONDS,
+                redistribute=False,
+                redistribute_num_keys=np.int32(0),
+                allow_duplicates=False,
+                dynamic_read_poll_interval_seconds=None,
+                consumer_factory_fn_class=None,
+                consumer_factory_fn_params=None,
+                stop_read_time=0,
+            )
+        ).payload()
+
+    def expand(self, descriptors: beam.PCollection[bytes]) -> beam.PCollection[Record]:
+        records = super().expand(beam.pvalue.PBegin(descriptors.pipeline))
+        hide_secrets(self._expanded_components.transforms.values())
+        collection_id, payload = cut_off_descriptor_maker(
+            self._expanded_components, self._expanded_transform
+        )
+        self._expanded_transform.inputs[_DESCRIPTORS] = collection_id
+        self._inputs = {_DESCRIPTORS: descriptors}
+        # The collection is written by Python and read by Java: it needs Java's coder. A type
+        # of its own, because Beam finds coders by element type.
+        element_type = type("KafkaSourceDescriptorBytes", (bytes,), {})
+        coders.registry.register_coder(element_type, _coder_class(payload))
+        descriptors.element_type = element_type
+        return records
+
+
+def _coder_class(payload: bytes) -> type[_JavaCoder]:
+    """Beam's registry takes coder classes only: one that always makes the same coder."""
+
+    class DescriptorCoder(_JavaCoder):
+        @classmethod
+        def from_type_hint(cls, typehint: Any, registry: Any) -> _JavaCoder:
+            return _JavaCoder(payload)
+
+    return DescriptorCoder
+
+
+def cut_off_descriptor_maker(
+    components: beam_runner_api_pb2.Components, root: beam_runner_api_pb2.PTransform
+) -> tuple[str, bytes]:
+    """Removes what makes descriptors from an expanded KafkaIO read, and all before it.
+
+    Returns:
+      The id of the descriptors' PCollection, and the payload of its (Java) coder.
+
+    Raises:
+      JobFailedError: if the connector is not built as this module knows it.
+    """
+    transforms = components.transforms
+    makers = [
+        transform
+        for transform in transforms.values()
+        if transform.spec.urn == common_urns.primitives.PAR_DO.urn
+        and _DESCRIPTOR_MAKER in transform.unique_name
+    ]
+    if len(makers) != 1 or len(makers[0].outputs) != 1:
+        raise JobFailedError(
+            "--java_runtime: this version of Beam's Kafka connector is built in a way the "
+            "bounded read does not know. Use --java_runtime=locked."
+        )
+    (descriptors,) = makers[0].outputs.values()
+    removed: set[str] = set()
+    unread = [descriptors]
+    while unread:
+        collection = unread.pop()
+        for name, transform in transforms.items():
+            if name not in removed and collection in transform.outputs.values():
+                removed.add(name)
+                unread.extend(transform.inputs.values())
+    for collection in {
+        output for name in removed for output in transforms[name].outputs.values()
+    } - {descriptors}:
+        del components.pcollections[collection]
+    for name in removed:
+        del transforms[name]
+    for transform in [*transforms.values(), root]:
+        kept = [name for name in transform.subtransforms if name not in removed]
+        if len(kept) < len(transform.subtransforms):
+            del transform.subtransforms[:]
+            transform.subtransforms.extend(kept)
+            transform.inputs[_DESCRIPTORS] = descriptors
+    coder = components.coders[components.pcollections[descriptors].coder_id]
+    return descriptors, coder.spec.payload
+
+
+def hide_secrets(transforms: Iterable[beam_runner_api_pb2.PTransform]) -> None:
+    """Drops display data that would show a password on the runner's job page.
+
+    KafkaIO displays its consumer settings, `sasl.jaas.config` among them.
+    """
+    for transform in transforms:
+        shown = [
+            item
+            for item in transform.display_data
+            if not is_secret(
+                beam_runner_api_pb2.LabelledPayload.FromString(item.payload).label
+            )
+        ]
+        del transform.display_data[:]
+        transform.display_data.extend(shown)

@@ -1,0 +1,90 @@
+"""The bounded read: descriptors, and the surgery on the expanded connector."""
+
+from __future__ import annotations
+
+import pytest
+from apache_beam.portability.api import beam_runner_api_pb2
+
+from pipeline.errors import JobFailedError
+from pipeline.offset_ranges import OffsetRange
+from pipeline.sources import cut_off_descriptor_maker, encode_descriptor, hide_secrets
+
+PAR_DO = "beam:transform:pardo:v1"
+
+
+def test_a_descriptor_is_a_row_of_seven_fields_with_nulls_for_times_and_servers() -> None:
+    """By hand: 7 fields, 1 byte of nulls (3, 5, 6), then topic, partition, start, stop as varints."""
+    expected = bytes([7, 1, 0b110_1000, 2]) + b"t8" + bytes([3, 5, 0xAC, 0x02])
+
+    assert expected == encode_descriptor(OffsetRange("t8", 3, 5, 300))
+
+
+def _expanded(maker_name: str) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
+    components = beam_runner_api_pb2.Components()
+    for name, label, inputs, outputs in (
+        ("create", "Read/Create", {}, {"out": "seed"}),
+        ("make", f"Read/ParDo({maker_name})", {"in": "seed"}, {"out": "descriptors"}),
+        ("read", "Read/ReadSourceDescriptors", {"in": "descriptors"}, {"out": "records"}),
+    ):
+        components.transforms[name].CopyFrom(
+            beam_runner_api_pb2.PTransform(
+                unique_name=label,
+                spec=beam_runner_api_pb2.FunctionSpec(urn=PAR_DO),
+                inputs=inputs,
+                outputs=outputs,
+            )
+        )
+    for name in ("seed", "descriptors", "records"):
+        components.pcollections[name].coder_id = f"{name}-coder"
+    components.coders["descriptors-coder"].spec.payload = b"java"
+    root = beam_runner_api_pb2.PTransform(
+        unique_name="Read", subtransforms=["create", "make", "read"], outputs={"out": "records"}
+    )
+    return components, root
+
+
+def test_what_makes_descriptors_is_cut_off_with_all_before_it() -> None:
+    """The reader stays, its input becomes the input of the whole."""
+    components, root = _expanded("GenerateKafkaSourceDescriptor")
+
+    found = cut_off_descriptor_maker(components, root)
+
+    assert ("descriptors", b"java") == found
+    assert ["read"] == list(components.transforms)
+    assert ["descriptors", "records"] == sorted(components.pcollections)
+    assert (["read"], {"descriptors": "descriptors"}) == (
+        list(root.subtransforms),
+        dict(root.inputs),
+    )
+
+
+def test_a_connector_that_is_built_otherwise_is_refused() -> None:
+    """Rather no job than one that reads something else."""
+    components, root = _expanded("SomethingNew")
+
+    with pytest.raises(JobFailedError) as caught:
+        cut_off_descriptor_maker(components, root)
+
+    expected = (
+        "--java_runtime: this version of Beam's Kafka connector is built in a way the "
+        "bounded read does not know. Use --java_runtime=locked."
+    )
+    assert expected == str(caught.value)
+
+
+def test_passwords_are_not_displayed_on_the_job_page() -> None:
+    """KafkaIO's display data holds every consumer setting; secrets among them are dropped."""
+    transform = beam_runner_api_pb2.PTransform()
+    for label in ("sasl.jaas.config", "group.id"):
+        payload = beam_runner_api_pb2.LabelledPayload(label=label, string_value="x")
+        transform.display_data.add(
+            urn="beam:display_data:labelled:v1", payload=payload.SerializeToString()
+        )
+
+    hide_secrets([transform])
+
+    labels = [
+        beam_runner_api_pb2.LabelledPayload.FromString(item.payload).label
+        for item in transform.display_data
+    ]
+    assert ["group.id"] == labels

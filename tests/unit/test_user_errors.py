@@ -1,0 +1,223 @@
+"""What a user reads when something is wrong: one line on stderr, and the exit code.
+
+None of these starts Java or needs a broker; those that do are in tests/integration.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+
+import pytest
+
+from pipeline.cli import main
+
+KAFKA = ["--kafka_bootstrap_servers=localhost:9092", "--input_topic=logs"]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("ERROR_WINDOWS_RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("ERROR_WINDOWS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--input_topic=logs"],
+            "--kafka_bootstrap_servers: missing. Give the brokers, such as localhost:9092.",
+        ),
+        (
+            ["--kafka_bootstrap_servers=localhost", "--input_topic=logs"],
+            "--kafka_bootstrap_servers: not a list of host:port, got 'localhost'. "
+            "Write it like localhost:9092.",
+        ),
+        (
+            ["--kafka_bootstrap_servers=a:1,b:99999", "--input_topic=logs"],
+            "--kafka_bootstrap_servers: not a list of host:port, got 'a:1,b:99999'. "
+            "Write it like localhost:9092.",
+        ),
+        (
+            ["--kafka_bootstrap_servers=localhost:9092"],
+            "--input_topic: missing. Give the topic to read.",
+        ),
+        (
+            ["--kafka_bootstrap_servers=localhost:9092", "--input_topic=a b"],
+            "--input_topic: not a Kafka topic name, got 'a b'. "
+            "Letters, digits, '.', '_' and '-', at most 249.",
+        ),
+        (
+            [*KAFKA, "--slide_seconds=7"],
+            "--slide_seconds: does not divide the window of 30 seconds, got 7. "
+            "Choose a slide of which the window is a multiple, such as 6.",
+        ),
+        (
+            [*KAFKA, "--slide_seconds=60"],
+            "--slide_seconds: does not divide the window of 30 seconds, got 60. "
+            "Choose a slide of which the window is a multiple, such as 30.",
+        ),
+        (
+            [*KAFKA, "--slide_seconds=0"],
+            "--slide_seconds: not a whole number of at least 1, got '0'. See --help.",
+        ),
+        (
+            [*KAFKA, "--window_seconds=-30"],
+            "--window_seconds: not a whole number of at least 1, got '-30'. See --help.",
+        ),
+        (
+            [*KAFKA, "--window_seconds=half"],
+            "--window_seconds: not a whole number of at least 1, got 'half'. See --help.",
+        ),
+        (
+            [*KAFKA, "--log_format=plan"],
+            "--log_format: not one of the choices, got 'plan'. "
+            "Did you mean plain? Choices: plain.",
+        ),
+        (
+            [*KAFKA, "--kafka_reader=native"],
+            "--kafka_reader: not one of the choices, got 'native'. Choices: beam.",
+        ),
+        (
+            [*KAFKA, "--java_runtime=docker"],
+            "--java_runtime: not one of the choices, got 'docker'. Choices: locked, beam.",
+        ),
+        (
+            [*KAFKA, "--contains="],
+            "--contains: empty, so every line would count. Give the text to look for.",
+        ),
+        (
+            [*KAFKA, "--max_num_records=0"],
+            "--max_num_records: not a whole number of at least 1, got '0'. See --help.",
+        ),
+        (
+            [*KAFKA, "--samples=-1"],
+            "--samples: not a whole number of at least 0, got '-1'. See --help.",
+        ),
+        (
+            [*KAFKA, "--output=kafka:counts"],
+            "--output: a Kafka topic is not offered yet, got 'kafka:counts'. Use - or a path.",
+        ),
+        (
+            [*KAFKA, "--consumer_property=sasl.username=me"],
+            "--consumer_property: a librdkafka name, where the Java client's is wanted, "
+            "got 'sasl.username'. Use sasl.jaas.config.",
+        ),
+        (
+            [*KAFKA, "--consumer_property=nothing"],
+            "--consumer_property: not key=value, got 'nothing'. Write key=value.",
+        ),
+        (
+            [*KAFKA, "--consumer_config=missing.properties"],
+            "--consumer_config: cannot be read (No such file or directory), "
+            "got 'missing.properties'. Give a .properties file.",
+        ),
+        (
+            [*KAFKA, "--slide_second=5"],
+            "--slide_second: no such flag. Did you mean --slide_seconds?",
+        ),
+        ([*KAFKA, "--xyzzy"], "--xyzzy: no such flag. See --help."),
+        ([*KAFKA, "logs2"], "arguments: not a flag, got 'logs2'. Flags look like --name=value."),
+        (
+            ["--input_topic"],
+            "--input_topic: expected one argument. See --help.",
+        ),
+        (
+            [*KAFKA, "--streaming"],
+            "--streaming: the DirectRunner reads up to an end, it does not stream. "
+            "Leave it away, or bound the read with --max_read_time.",
+        ),
+        (
+            [*KAFKA, "--runner=SparkRunner"],
+            "--runner: not offered yet, got 'SparkRunner'. Use DirectRunner.",
+        ),
+        (
+            [*KAFKA, "--direct_num_workers=many"],
+            "--direct_num_workers: invalid int value: 'many'. See --help.",
+        ),
+    ],
+)
+def test_a_wrong_flag_is_told_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line names the flag, what is wrong, what was given and what to do; exit code 2."""
+    exit_code = main(arguments)
+
+    assert (2, "", f"error: {message}\n") == (exit_code, *capsys.readouterr())
+
+
+def test_an_output_in_a_missing_folder_is_told_before_any_work(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job must not find out at its end that it cannot write."""
+    path = tmp_path / "no" / "counts.jsonl"
+
+    exit_code = main([*KAFKA, f"--output={path}"])
+
+    message = f"--output: its folder does not exist, got {str(path)!r}. Create {path.parent}."
+    assert (2, "", f"error: {message}\n") == (exit_code, *capsys.readouterr())
+
+
+def test_an_output_that_is_a_folder_is_refused(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results go to one file."""
+    exit_code = main([*KAFKA, f"--output={tmp_path}"])
+
+    message = f"--output: not a file, got {str(tmp_path)!r}. Give the path of a file."
+    assert (2, "", f"error: {message}\n") == (exit_code, *capsys.readouterr())
+
+
+def test_an_output_that_cannot_be_written_is_told_before_any_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Tried for real, because root and read-only file systems make permissions no proof."""
+    exit_code = main([*KAFKA, "--output=/proc/counts.jsonl"])
+
+    expected = (
+        "error: --output: its folder cannot be written (No such file or directory), "
+        "got '/proc/counts.jsonl'. Choose another place.\n"
+    )
+    assert (2, "", expected) == (exit_code, *capsys.readouterr())
+
+
+def test_brokers_that_refuse_are_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that nobody listens on is not waited for; exit code 1, it may be an outage."""
+    with socket.socket() as taken:
+        # Bound and not listening: connections are refused for as long as it is open.
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        exit_code = main([f"--kafka_bootstrap_servers={address}", "--input_topic=logs"])
+
+    out, err = capsys.readouterr()
+    expected = (
+        f"error: --kafka_bootstrap_servers: no broker answers (connection refused), "
+        f"got {address!r}. Check that Kafka runs there; "
+        "error-windows kafka start starts one on this machine."
+    )
+    assert (1, "", expected) == (exit_code, out, err.splitlines()[-1])
+
+
+def test_an_unknown_host_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that does not resolve is told apart from a broker that is down."""
+    exit_code = main(["--kafka_bootstrap_servers=kafka.invalid:9092", "--input_topic=logs"])
+
+    expected = (
+        "error: --kafka_bootstrap_servers: no broker answers (unknown host), "
+        "got 'kafka.invalid:9092'. Check that Kafka runs there; "
+        "error-windows kafka start starts one on this machine."
+    )
+    assert (1, expected) == (exit_code, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_the_last_resort_of_an_interrupt_is_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends with 130 and no traceback."""
+
+    def interrupted(argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.main.main", interrupted)
+
+    assert (130, ("", "interrupted\n")) == (main(KAFKA), capsys.readouterr())
