@@ -1,4 +1,4 @@
-"""The command `error-windows` (also `python -m pipeline`): picks the command, turns errors into exit codes.
+"""The command `error-windows`, also `python -m pipeline`: picks what to run, sets exit codes.
 
 Without a command word the arguments are the job's. Commands are imported only when asked
 for, so that `--help` starts neither Beam nor Java.
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our stdout went away (`| head`): that is its right, and no failure.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return EXIT_DONE
 
 

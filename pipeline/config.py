@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
 import pathlib
 import re
 
+from pipeline.arguments import choice, whole_number
 from pipeline.errors import UsageError
 from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
 from transforms.filter import ContainsText, ContainsToken, LinePredicate
@@ -108,30 +108,6 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
         ),
         java_runtime=choice("--java_runtime", flags.java_runtime, JAVA_RUNTIMES),
     )
-
-
-def choice(flag: str, value: str, allowed: tuple[str, ...]) -> str:
-    """`value` if it is allowed, else a UsageError that names the nearest and all."""
-    if value in allowed:
-        return value
-    near = difflib.get_close_matches(value, allowed, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        flag, "not one of the choices", got=value, fix=f"{hint}Choices: {', '.join(allowed)}."
-    )
-
-
-def whole_number(flag: str, value: str, *, minimum: int = 1) -> int:
-    """`value` as a number of at least `minimum`, else a UsageError that names the flag."""
-    try:
-        number = int(value)
-    except ValueError:
-        number = None
-    if number is None or number < minimum:
-        raise UsageError(
-            flag, f"not a whole number of at least {minimum}", got=value, fix="See --help."
-        )
-    return number
 
 
 def _kafka(flags: argparse.Namespace) -> KafkaConfig:

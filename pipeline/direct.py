@@ -13,10 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
-from pipeline.config import config_from_flags, whole_number
+from pipeline.arguments import rewrite_habits, whole_number
+from pipeline.config import config_from_flags
 from pipeline.console import Progress
 from pipeline.errors import UsageError
-from pipeline.flags import build_parser, job_name, rewrite_habits
+from pipeline.flags import build_parser, job_name
 from pipeline.kafka_properties import read_properties_file, split_property
 from pipeline.local.demo_lines import demo_lines
 from pipeline.local.expansion import ExpansionService
@@ -53,9 +54,7 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
         "demo (used when no --kafka_bootstrap_servers is given: a Kafka of its own)"
     )
     demo.add_argument("--demo_lines", metavar="N", default="20000", help="lines to produce")
-    demo.add_argument(
-        "--demo_partitions", metavar="N", default="2", help="partitions of the topic"
-    )
+    demo.add_argument("--demo_partitions", metavar="N", default="2", help="partitions of the topic")
     demo.add_argument(
         "--demo_error_share", metavar="SHARE", default="0.2", help="error lines among them, 0 to 1"
     )
@@ -71,7 +70,9 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
 def _names_brokers(flags: argparse.Namespace) -> bool:
     if flags.kafka_bootstrap_servers is not None:
         return True
-    given = dict(split_property("--consumer_property", one) for one in flags.consumer_property or ())
+    given = dict(
+        split_property("--consumer_property", one) for one in flags.consumer_property or ()
+    )
     if flags.consumer_config is not None:
         given |= read_properties_file("--consumer_config", flags.consumer_config)
     return "bootstrap.servers" in given
@@ -138,7 +139,7 @@ def _demo_services(
 
 
 def _newest_pane_end_ms(grid: Grid) -> int:
-    """The last pane boundary before now, so that the same lines give the same windows every time."""
+    """The last pane boundary before now: the same lines always give the same counts."""
     return int(time.time()) // grid.slide_seconds * grid.slide_ms
 
 

@@ -7,12 +7,10 @@ may be one of Beam's: a test compares them with every option class of the instal
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
-from typing import NoReturn
 
 from pipeline import __version__
-from pipeline.errors import UsageError
+from pipeline.arguments import FlagParser
 
 _EXAMPLES = """\
 examples:
@@ -34,41 +32,9 @@ Beam's own flags (--runner, --job_name, ...) are taken too. Exit codes: 0 done, 
 failed, 2 a flag is wrong, 130 interrupted.
 """
 
-# The habit of Kafka users; Beam 2.77 owns the first for its Kafka Streams runner and
-# would silently take it for its own.
-_HABITS = {
-    "--bootstrap_servers": "--kafka_bootstrap_servers",
-    "--bootstrap-servers": "--kafka_bootstrap_servers",
-    "--bootstrap-server": "--kafka_bootstrap_servers",
-    "--topic": "--input_topic",
-    "--command_property": "--consumer_property",
-    "--command_config": "--consumer_config",
-}
 
-
-class _HelpFormatter(
-    argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter
-):
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     pass
-
-
-class FlagParser(argparse.ArgumentParser):
-    """An argument parser whose complaints are UsageErrors, so that they read like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises the UsageError for argparse's message."""
-        match = re.match(r"argument (--[\w-]+)[^:]*: (.*)", message)
-        flag, problem = (match[1], match[2]) if match else ("flags", message)
-        raise UsageError(flag, problem, fix="See --help.")
-
-
-def rewrite_habits(argv: Sequence[str]) -> list[str]:
-    """Turns well-known spellings of other tools into ours, before anything parses them."""
-    rewritten = []
-    for argument in argv:
-        name, equals, value = argument.partition("=")
-        rewritten.append(_HABITS.get(name, name) + equals + value)
-    return rewritten
 
 
 def job_name(beam_arguments: Sequence[str]) -> str | None:
@@ -179,9 +145,7 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     output.add_argument(
         "--verbose", action="store_true", help="show the log on stderr, not only in its file"
     )
-    output.add_argument(
-        "--debug", action="store_true", help="show the full traceback of a failure"
-    )
+    output.add_argument("--debug", action="store_true", help="show the full traceback of a failure")
 
     java = parser.add_argument_group("Java")
     java.add_argument(

@@ -1,6 +1,7 @@
-"""The job as a graph: read, filter, window, count. Labels are public; runners find state by them."""
+"""The job as a graph: read, filter, window, count.
 
-from __future__ import annotations
+Labels are public: runners show them and find state by them.
+"""
 
 from typing import NamedTuple
 
@@ -39,9 +40,7 @@ class Outputs(NamedTuple):
     samples: beam.PCollection[Sample] | None
 
 
-def build_graph(
-    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform
-) -> Outputs:
+def build_graph(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform) -> Outputs:
     """Builds the whole job on a bounded source.
 
     Args:
@@ -62,9 +61,7 @@ def build_graph(
     return Outputs(results, samples)
 
 
-def count_windows(
-    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform
-) -> Counted:
+def count_windows(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform) -> Counted:
     """Read, filter, window, count; the source may be bounded or not."""
     window_seconds, slide_seconds = config.grid.window_seconds, config.grid.slide_seconds
 

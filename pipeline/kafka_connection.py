@@ -1,4 +1,4 @@
-"""Asks the brokers what must be known before the job: are they there, which topics, which offsets."""
+"""Asks the brokers what must be known before the job: topics, partitions, offsets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.config import KafkaConfig
 from pipeline.errors import ServiceError, UsageError
@@ -62,12 +62,18 @@ class KafkaConnection:
             partitions[topic] = sorted(found.partitions)
         return partitions
 
-    def offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> list[int]:
-        """The earliest or latest offset of each partition, in the order given.
+    def earliest_offsets(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        """The first offset of each partition, in the order given."""
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-        The latest is the one after the last record that a consumer with the job's
-        `isolation.level` may read.
+    def latest_offsets(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        """The offset after the last record of each partition, in the order given.
+
+        The last record is the last that a consumer with the job's `isolation.level` may read.
         """
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def _offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> list[int]:
         committed = self._config.properties.get("isolation.level") == "read_committed"
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         futures = self._admin.list_offsets(

@@ -38,7 +38,9 @@ _JAVA_NAME_OF = {
     "metadata.broker.list": "bootstrap.servers",
 }
 _LOGIN_MODULE = re.compile(r"\s*(?P<module>[\w.$]+)\s+(?:required|requisite|sufficient|optional)\b")
-_LOGIN_OPTION = re.compile(r"""(?P<key>[\w.]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s;]+))""")
+_LOGIN_OPTION = re.compile(
+    r"""(?P<key>[\w.]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s;]+))"""
+)
 
 
 class KafkaProperties(Mapping[str, str]):
@@ -60,9 +62,7 @@ class KafkaProperties(Mapping[str, str]):
         return hash(tuple(sorted(self._values.items())))
 
     def __repr__(self) -> str:
-        shown = {
-            key: _HIDDEN if is_secret(key) else value for key, value in self._values.items()
-        }
+        shown = {key: _HIDDEN if is_secret(key) else value for key, value in self._values.items()}
         return f"KafkaProperties({shown!r})"
 
     def to_librdkafka(self) -> dict[str, str]:
@@ -136,7 +136,9 @@ def split_property(flag: str, assignment: str) -> tuple[str, str]:
 
 
 def read_properties_file(flag: str, path: str) -> dict[str, str]:
-    r"""Settings of a Java `.properties` file: `key=value`, `#` and `!` comments, `\` at a line's end.
+    r"""Settings of a Java `.properties` file.
+
+    Lines of `key=value`; `#` and `!` begin a comment; `\` at its end goes on with the next line.
 
     Raises:
       UsageError: if the file cannot be read or a line is no setting (its value is not shown).

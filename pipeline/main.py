@@ -14,10 +14,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
+from pipeline.arguments import rewrite_habits
 from pipeline.config import STDOUT, JobConfig, config_from_flags
 from pipeline.console import Progress, Summary, print_results
 from pipeline.errors import EXIT_DONE, UsageError
-from pipeline.flags import build_parser, job_name, rewrite_habits
+from pipeline.flags import build_parser, job_name
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
@@ -109,9 +110,7 @@ def check_output(path: str) -> None:
         return
     folder = pathlib.Path(path).absolute().parent
     if not folder.is_dir():
-        raise UsageError(
-            "--output", "its folder does not exist", got=path, fix=f"Create {folder}."
-        )
+        raise UsageError("--output", "its folder does not exist", got=path, fix=f"Create {folder}.")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

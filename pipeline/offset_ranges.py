@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
 from pipeline.config import KafkaConfig, ReadLimits
 from pipeline.kafka_connection import KafkaConnection
@@ -67,15 +66,15 @@ def find_ranges(
         for number in numbers
     ]
     at_end = kafka.properties.get("auto.offset.reset") == "latest"
-    starts = connection.offsets(
-        partitions, OffsetSpec.latest() if at_end else OffsetSpec.earliest()
+    starts = (
+        connection.latest_offsets(partitions) if at_end else connection.earliest_offsets(partitions)
     )
     wanted = limits.max_num_records or _UNLIMITED
     stops = _wait_for_stops(connection, partitions, starts, limits, show_progress)
-    sizes = take_evenly([stop - start for start, stop in zip(starts, stops)], wanted)
+    sizes = take_evenly([stop - start for start, stop in zip(starts, stops, strict=True)], wanted)
     return [
         OffsetRange(partition.topic, partition.partition, start, start + size)
-        for partition, start, size in zip(partitions, starts, sizes)
+        for partition, start, size in zip(partitions, starts, sizes, strict=True)
     ]
 
 
@@ -105,7 +104,7 @@ def _wait_for_stops(
     deadline = time.monotonic() + (limits.max_read_time_seconds or 0)
     waits = limits.max_num_records is not None or limits.max_read_time_seconds is not None
     while True:
-        stops = connection.offsets(partitions, OffsetSpec.latest())
+        stops = connection.latest_offsets(partitions)
         there = sum(stops) - sum(starts)
         remaining = deadline - time.monotonic()
         enough = limits.max_num_records is not None and there >= limits.max_num_records

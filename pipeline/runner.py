@@ -11,9 +11,10 @@ import apache_beam as beam
 from apache_beam.io.kafka import default_io_expansion_service
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from pipeline.arguments import FlagParser
 from pipeline.config import JobConfig
 from pipeline.errors import JobFailedError, UsageError
-from pipeline.flags import FlagParser, build_parser
+from pipeline.flags import build_parser
 from pipeline.graph import build_graph
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
@@ -81,9 +82,7 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     standard = options.view_as(StandardOptions)
     runner = standard.runner or "DirectRunner"
     if runner.rpartition(".")[2] not in _BOUNDED_RUNNERS:
-        raise UsageError(
-            "--runner", "not offered yet", got=runner, fix="Use DirectRunner."
-        )
+        raise UsageError("--runner", "not offered yet", got=runner, fix="Use DirectRunner.")
     if standard.streaming:
         raise UsageError(
             "--streaming",
@@ -122,5 +121,7 @@ def root_cause(message: str) -> str:
     """The line of a Beam failure that says why: the last "Caused by", else the last line."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by: ")]
-    chosen = causes[-1].removeprefix("Caused by: ") if causes else (lines or ["no reason given"])[-1]
+    chosen = (
+        causes[-1].removeprefix("Caused by: ") if causes else (lines or ["no reason given"])[-1]
+    )
     return chosen.rstrip(".")

@@ -1,7 +1,5 @@
 """Where results and samples go: files that are complete or not there."""
 
-from __future__ import annotations
-
 import base64
 import json
 import uuid
@@ -66,7 +64,7 @@ def read_samples(path: str) -> list[Sample]:
     ]
 
 
-class _WriteResultsFn(beam.DoFn):  # type: ignore[misc]
+class _WriteResultsFn(beam.DoFn):
     def __init__(self, path: str) -> None:
         self._path = path
         self._written = metrics.counter(metrics.RESULTS_WRITTEN)

@@ -10,18 +10,16 @@ Sources: KafkaIO.java (`ReadFromKafkaViaSDF`, `GenerateKafkaSourceDescriptor`),
 ReadFromKafkaDoFn.java and KafkaSourceDescriptor.java of Beam 2.70.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
 import numpy as np
 from apache_beam import coders
-from apache_beam.io.kafka import ReadFromKafka, ReadFromKafkaSchema
+from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
-from apache_beam.transforms.external import NamedTupleBasedPayloadBuilder
+from apache_beam.transforms.external import ImplicitSchemaPayloadBuilder
 from apache_beam.typehints.schemas import schema_from_element_type
 
 from pipeline.errors import JobFailedError
@@ -34,13 +32,6 @@ _DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
 _DESCRIPTORS = "descriptors"
 # KafkaIO ends a partition when a poll brings nothing for so long (whole seconds).
 _POLL_TIMEOUT_SECONDS = 1
-
-# The Java side knows one field more than the Python class: with a stop time the read is
-# declared bounded. The time itself is used by the descriptor maker only, which is cut off.
-_BoundedReadSchema = NamedTuple(  # type: ignore[misc]
-    "_BoundedReadSchema",
-    [*ReadFromKafkaSchema.__annotations__.items(), ("stop_read_time", int)],
-)
 
 
 class ReadKafkaRanges(beam.PTransform):
@@ -90,7 +81,7 @@ class ReadKafkaRanges(beam.PTransform):
 
 def encode_descriptor(offsets: OffsetRange) -> bytes:
     """A KafkaSourceDescriptor in Beam's row encoding, as the Java side reads it."""
-    return _DESCRIPTOR_CODER.encode(
+    encoded: bytes = _DESCRIPTOR_CODER.encode(
         _SourceDescriptor(
             topic=offsets.topic,
             partition=np.int32(offsets.partition),
@@ -101,26 +92,26 @@ def encode_descriptor(offsets: OffsetRange) -> bytes:
             bootstrap_servers=None,
         )
     )
+    return encoded
 
 
 # The fields of KafkaSourceDescriptor, in the order of its schema. The times are always
-# null here, so their type does not show in the encoding.
-_SourceDescriptor = NamedTuple(
-    "_SourceDescriptor",
-    [
-        ("topic", str),
-        ("partition", np.int32),
-        ("start_read_offset", Optional[int]),
-        ("start_read_time", Optional[int]),
-        ("stop_read_offset", Optional[int]),
-        ("stop_read_time", Optional[int]),
-        ("bootstrap_servers", Optional[list[str]]),
-    ],
-)
+# null here, so their type does not show in the encoding. Beam 2.77 encodes `int | None`
+# with one byte more than `Optional[int]`, which Java does not expect.
+class _SourceDescriptor(NamedTuple):
+    topic: str
+    partition: np.int32
+    start_read_offset: Optional[int]  # noqa: UP045
+    start_read_time: Optional[int]  # noqa: UP045
+    stop_read_offset: Optional[int]  # noqa: UP045
+    stop_read_time: Optional[int]  # noqa: UP045
+    bootstrap_servers: Optional[list[str]]  # noqa: UP045
+
+
 _DESCRIPTOR_CODER = coders.RowCoder(schema_from_element_type(_SourceDescriptor))
 
 
-class _JavaCoder(coders.Coder):  # type: ignore[misc]
+class _JavaCoder(coders.Coder):
     """A coder of the Java SDK, of which Python knows only the encoded form: bytes in and out."""
 
     def __init__(self, payload: bytes) -> None:
@@ -150,11 +141,11 @@ class _JavaCoder(coders.Coder):  # type: ignore[misc]
 
 # The Python worker that makes the descriptors has to know the coder by its URN too.
 coders.Coder.register_urn(
-    _JAVA_CODER_URN, bytes, lambda payload, components, context: _JavaCoder(payload)
+    _JAVA_CODER_URN, bytes, lambda payload, _components, _context: _JavaCoder(payload)
 )
 
 
-class _ReadDescriptors(ReadFromKafka):  # type: ignore[misc]
+class _ReadDescriptors(ReadFromKafka):
     """`ReadFromKafka` whose source descriptors come from its input, already encoded."""
 
     def __init__(
@@ -166,33 +157,20 @@ class _ReadDescriptors(ReadFromKafka):  # type: ignore[misc]
             # Ranges are explicit; an offset that is gone must fail, not jump.
             "auto.offset.reset": "none",
         }
-        super().__init__(
-            consumer_config,
-            topics,
-            timestamp_policy=ReadFromKafka.create_time_policy,
-            expansion_service=expansion_service,
-        )
-        bytes_deserializer = ReadFromKafka.byte_array_deserializer
-        self._payload = NamedTupleBasedPayloadBuilder(
-            _BoundedReadSchema(
-                consumer_config=consumer_config,
-                topics=topics,
-                key_deserializer=bytes_deserializer,
-                value_deserializer=bytes_deserializer,
-                start_read_time=None,
-                max_num_records=None,
-                max_read_time=None,
-                commit_offset_in_finalize=False,
-                timestamp_policy=ReadFromKafka.create_time_policy,
-                consumer_polling_timeout=_POLL_TIMEOUT_SECONDS,
-                redistribute=False,
-                redistribute_num_keys=np.int32(0),
-                allow_duplicates=False,
-                dynamic_read_poll_interval_seconds=None,
-                consumer_factory_fn_class=None,
-                consumer_factory_fn_params=None,
-                stop_read_time=0,
-            )
+        super().__init__(consumer_config, topics, expansion_service=expansion_service)
+        # The Java side takes one setting more than the Python class: with a stop time the
+        # read is declared bounded. The time itself goes to the descriptor maker only.
+        self._payload = ImplicitSchemaPayloadBuilder(
+            {
+                "consumer_config": consumer_config,
+                "topics": topics,
+                "key_deserializer": ReadFromKafka.byte_array_deserializer,
+                "value_deserializer": ReadFromKafka.byte_array_deserializer,
+                "timestamp_policy": ReadFromKafka.create_time_policy,
+                "consumer_polling_timeout": _POLL_TIMEOUT_SECONDS,
+                "commit_offset_in_finalize": False,
+                "stop_read_time": 0,
+            }
         ).payload()
 
     def expand(self, descriptors: beam.PCollection[bytes]) -> beam.PCollection[Record]:
@@ -216,7 +194,7 @@ def _coder_class(payload: bytes) -> type[_JavaCoder]:
 
     class DescriptorCoder(_JavaCoder):
         @classmethod
-        def from_type_hint(cls, typehint: Any, registry: Any) -> _JavaCoder:
+        def from_type_hint(cls, _typehint: Any, _registry: Any) -> _JavaCoder:
             return _JavaCoder(payload)
 
     return DescriptorCoder
@@ -279,9 +257,7 @@ def hide_secrets(transforms: Iterable[beam_runner_api_pb2.PTransform]) -> None:
         shown = [
             item
             for item in transform.display_data
-            if not is_secret(
-                beam_runner_api_pb2.LabelledPayload.FromString(item.payload).label
-            )
+            if not is_secret(beam_runner_api_pb2.LabelledPayload.FromString(item.payload).label)
         ]
         del transform.display_data[:]
         transform.display_data.extend(shown)

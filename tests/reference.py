@@ -54,10 +54,7 @@ def reference_results(
 
 
 def _result(job: str, end: int, window_ms: int, errors: int, lines: int) -> dict[str, Any]:
-    if errors:
-        silence = None
-    else:
-        silence = "no_errors" if lines else "no_input"
+    why_zero = "no_errors" if lines else "no_input"
     return {
         "id": f"{job}/*/{_rfc3339(end)}",
         "job": job,
@@ -67,7 +64,7 @@ def _result(job: str, end: int, window_ms: int, errors: int, lines: int) -> dict
         "count": errors,
         "revision": 0,
         "final": True,
-        "silence": silence,
+        "silence": None if errors else why_zero,
     }
 
 

@@ -1,7 +1,5 @@
 """From Kafka records to lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import apache_beam as beam
@@ -24,7 +22,7 @@ class TakeLines(beam.PTransform):
         return records | beam.ParDo(_TakeLineFn())
 
 
-class _TakeLineFn(beam.DoFn):  # type: ignore[misc]
+class _TakeLineFn(beam.DoFn):
     def __init__(self) -> None:
         self._tombstones = metrics.counter(metrics.TOMBSTONES)
 

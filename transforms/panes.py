@@ -4,8 +4,6 @@ A window is the sum of its panes, so the cost of a line does not depend on how m
 windows it falls in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -43,23 +41,18 @@ class CountPanes(beam.PTransform):
         super().__init__()
         self._grid = grid
 
-    def expand(
-        self, inputs: dict[str, beam.PCollection[bytes]]
-    ) -> beam.PCollection[Counts]:
-        """Applies the transform."""
+    def expand(self, inputs: Any) -> beam.PCollection[Counts]:
+        """Applies the transform (Beam checks types of single PCollections only)."""
         lines = inputs["lines"] | "CountLines" >> beam.ParDo(
-            _CountPerPaneFn(self._grid, metrics.LINES_READ)
+            _CountPerPaneFn(self._grid, Counts(errors=0, lines=1), metrics.LINES_READ)
         )
         errors = inputs["errors"] | "CountErrorLines" >> beam.ParDo(
-            _CountPerPaneFn(self._grid, metrics.ERROR_LINES)
+            _CountPerPaneFn(self._grid, Counts(errors=1, lines=0), metrics.ERROR_LINES)
         )
-        return (
-            lines | "AsLines" >> beam.Map(_as_lines),
-            errors | "AsErrors" >> beam.Map(_as_errors),
-        ) | "Flatten" >> beam.Flatten()
+        return (lines, errors) | "Flatten" >> beam.Flatten()
 
 
-class SumCountsFn(beam.CombineFn):  # type: ignore[misc]
+class SumCountsFn(beam.CombineFn):
     """Adds up Counts."""
 
     def create_accumulator(self) -> tuple[int, int]:
@@ -83,11 +76,16 @@ class SumCountsFn(beam.CombineFn):  # type: ignore[misc]
         return Counts(*accumulator)
 
 
-class _CountPerPaneFn(beam.DoFn):  # type: ignore[misc]
-    """Counts elements per pane in memory and emits the counts when the bundle ends."""
+@beam.typehints.with_output_types(Counts)
+class _CountPerPaneFn(beam.DoFn):
+    """Counts elements per pane in memory and emits the counts when the bundle ends.
 
-    def __init__(self, grid: Grid, counter_name: str) -> None:
+    `unit` is what one element adds.
+    """
+
+    def __init__(self, grid: Grid, unit: Counts, counter_name: str) -> None:
         self._pane_micros = grid.slide_ms * 1000
+        self._unit = unit
         self._counter = metrics.counter(counter_name)
         self._counts: dict[int, int] = {}
         self._latest: dict[int, int] = {}
@@ -122,13 +120,7 @@ class _CountPerPaneFn(beam.DoFn):  # type: ignore[misc]
         self._counter.inc(sum(counts.values()))
         for pane, count in counts.items():
             yield WindowedValue(
-                count, Timestamp(micros=latest[pane]), (window.GlobalWindow(),)
+                Counts(self._unit.errors * count, self._unit.lines * count),
+                Timestamp(micros=latest[pane]),
+                (window.GlobalWindow(),),
             )
-
-
-def _as_lines(count: int) -> Counts:
-    return Counts(errors=0, lines=count)
-
-
-def _as_errors(count: int) -> Counts:
-    return Counts(errors=count, lines=0)

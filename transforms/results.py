@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
-from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -15,7 +15,8 @@ NO_ERRORS = "no_errors"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
-class Result(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Result:
     """One window's count.
 
     Attributes:

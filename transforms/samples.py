@@ -1,7 +1,5 @@
 """Takes a few error lines of every slide, to show what the counts are made of."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -58,7 +56,7 @@ class SampleErrorLines(beam.PTransform):
         )
 
 
-class FirstLinesFn(beam.CombineFn):  # type: ignore[misc]
+class FirstLinesFn(beam.CombineFn):
     """Keeps the `size` smallest (event time in microseconds, line) pairs and counts all."""
 
     def __init__(self, size: int) -> None:
@@ -93,14 +91,14 @@ class FirstLinesFn(beam.CombineFn):  # type: ignore[misc]
         return total, tuple(line for _, line in kept)
 
 
-class _StampFn(beam.DoFn):  # type: ignore[misc]
+class _StampFn(beam.DoFn):
     def process(
         self, element: bytes, timestamp: Timestamp = beam.DoFn.TimestampParam
     ) -> Iterable[_Stamped]:
         yield timestamp.micros, element[:MAX_SAMPLE_BYTES]
 
 
-class _AttachPaneFn(beam.DoFn):  # type: ignore[misc]
+class _AttachPaneFn(beam.DoFn):
     def process(
         self,
         element: tuple[int, tuple[bytes, ...]],

@@ -3,8 +3,6 @@
 `no_input`: no line at all fell in the window. `no_errors`: lines did, but none was kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -91,7 +89,7 @@ def silence_of(counts: Counts) -> str | None:
     return NO_ERRORS if counts.lines else NO_INPUT
 
 
-class _AttachWindowFn(beam.DoFn):  # type: ignore[misc]
+class _AttachWindowFn(beam.DoFn):
     def __init__(self, grid: Grid) -> None:
         self._slide_micros = grid.slide_ms * 1000
 
@@ -103,7 +101,7 @@ class _AttachWindowFn(beam.DoFn):  # type: ignore[misc]
         yield WindowCounts(bounds.end.micros // self._slide_micros, element)
 
 
-class _FillFn(beam.DoFn):  # type: ignore[misc]
+class _FillFn(beam.DoFn):
     def __init__(self, grid: Grid, job: str, max_silence_seconds: int) -> None:
         self._grid = grid
         self._job = job

@@ -33,7 +33,7 @@ SUMMARY = Summary(
 
 
 def test_json_lines_go_to_stdout_as_they_are_and_samples_to_stderr() -> None:
-    """stdout carries results and nothing else."""
+    """Stdout carries results and nothing else."""
     rows = [result(10, 3), result(20, 0, "no_errors")]
     out, err = io.StringIO(), io.StringIO()
 
@@ -48,7 +48,12 @@ def test_json_lines_go_to_stdout_as_they_are_and_samples_to_stderr() -> None:
 
 def test_the_table_has_a_row_per_window_with_a_bar_or_the_reason_for_zero() -> None:
     """The longest bar is the highest count."""
-    rows = [result(10, 1_500), result(20, 750), result(30, 0, "no_input"), result(40, 0, "no_errors")]
+    rows = [
+        result(10, 1_500),
+        result(20, 750),
+        result(30, 0, "no_input"),
+        result(40, 0, "no_errors"),
+    ]
     out = io.StringIO()
 
     print_results(rows, [], as_table=True, out=out, err=io.StringIO())
@@ -111,5 +116,3 @@ def test_progress_off_a_terminal_is_a_line_per_stage(capsys: pytest.CaptureFixtu
         progress.stage("reading 3 records")
 
     assert ("", "waiting: 1 of 3\nreading 3 records\n") == capsys.readouterr()
-
-

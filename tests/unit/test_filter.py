@@ -55,7 +55,9 @@ def test_contains_keeps_lines_with_the_text_anywhere(text: str, line: bytes, kep
     assert kept == ContainsText(text)(line)
 
 
-@pytest.mark.parametrize("predicate", [ContainsToken(), ContainsToken("FATAL"), ContainsText("x y")])
+@pytest.mark.parametrize(
+    "predicate", [ContainsToken(), ContainsToken("FATAL"), ContainsText("x y")]
+)
 def test_filters_survive_the_way_to_a_worker(predicate: ContainsToken | ContainsText) -> None:
     """A predicate is pickled into the job and works as before."""
     copy = pickle.loads(pickle.dumps(predicate))

@@ -8,11 +8,12 @@ import sys
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.flags import build_parser, job_name, rewrite_habits
+from pipeline.arguments import rewrite_habits
+from pipeline.flags import build_parser, job_name
 
 
 def _option_strings_of_beam() -> set[str]:
-    parser = PipelineOptions([])._visible_options  # noqa: SLF001
+    parser = PipelineOptions([])._visible_options
     assert parser is not None
     names: set[str] = set()
     stack = list(PipelineOptions.__subclasses__())
@@ -20,16 +21,17 @@ def _option_strings_of_beam() -> set[str]:
         options_class = stack.pop()
         stack.extend(options_class.__subclasses__())
         one = build_parser().__class__(add_help=False)
-        options_class._add_argparse_args(one)  # noqa: SLF001
-        names.update(option for action in one._actions for option in action.option_strings)  # noqa: SLF001
+        options_class._add_argparse_args(one)
+        names.update(option for action in one._actions for option in action.option_strings)
     return names
 
 
 def test_no_flag_of_ours_is_one_of_beams() -> None:
     """Beam would take it for its own, or fail when it builds its parser."""
-    ours = {
-        option for action in build_parser()._actions for option in action.option_strings  # noqa: SLF001
-    } - {"-h", "--help"}
+    ours = {option for action in build_parser()._actions for option in action.option_strings} - {
+        "-h",
+        "--help",
+    }
 
     beams = _option_strings_of_beam()
 

@@ -34,5 +34,5 @@ def test_a_window_ends_on_the_grid_and_is_window_seconds_long() -> None:
 @pytest.mark.parametrize(("window", "slide"), [(30, 0), (0, 10), (30, -10), (30, 20), (10, 30)])
 def test_a_grid_that_does_not_come_out_even_is_refused(window: int, slide: int) -> None:
     """The slide must be positive and divide the window."""
-    with pytest.raises(ValueError, match="slide|positive"):
+    with pytest.raises(ValueError, match=r"slide|positive"):
         Grid(window_seconds=window, slide_seconds=slide)

@@ -36,7 +36,7 @@ def test_no_more_than_wanted_and_no_more_than_there(wanted: int) -> None:
     taken = take_evenly(available, wanted)
 
     assert min(wanted, 1000) == sum(taken)
-    assert all(took <= there for took, there in zip(taken, available))
+    assert all(took <= there for took, there in zip(taken, available, strict=True))
 
 
 def test_the_size_of_a_range_is_its_offsets() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from transforms.results import Result, format_time
 DAY = 86_400_000
 
 
-def result(**changes: object) -> Result:
+def result(**changes: Any) -> Result:
     """The example of the documentation, with changes."""
     example = Result(
         job="errors",
@@ -23,7 +25,7 @@ def result(**changes: object) -> Result:
         final=False,
         silence=None,
     )
-    return example._replace(**changes)
+    return dataclasses.replace(example, **changes)
 
 
 def test_the_json_form_is_as_documented() -> None:
@@ -61,7 +63,10 @@ def test_json_is_plain_ascii_whatever_the_key_holds() -> None:
     """Terminal control sequences and odd characters in a key come out escaped."""
     line = result(key="\x1b[31m\u202e\nx").to_json()
 
-    assert (True, "\x1b[31m\u202e\nx") == (line.isascii() and "\x1b" not in line, json.loads(line)["key"])
+    assert (True, "\x1b[31m\u202e\nx") == (
+        line.isascii() and "\x1b" not in line,
+        json.loads(line)["key"],
+    )
 
 
 @pytest.mark.parametrize(

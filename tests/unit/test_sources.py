@@ -13,13 +13,15 @@ PAR_DO = "beam:transform:pardo:v1"
 
 
 def test_a_descriptor_is_a_row_of_seven_fields_with_nulls_for_times_and_servers() -> None:
-    """By hand: 7 fields, 1 byte of nulls (3, 5, 6), then topic, partition, start, stop as varints."""
+    """By hand: 7 fields, 1 byte of nulls (3, 5, 6), topic, then varints."""
     expected = bytes([7, 1, 0b110_1000, 2]) + b"t8" + bytes([3, 5, 0xAC, 0x02])
 
     assert expected == encode_descriptor(OffsetRange("t8", 3, 5, 300))
 
 
-def _expanded(maker_name: str) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
+def _expanded(
+    maker_name: str,
+) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
     components = beam_runner_api_pb2.Components()
     for name, label, inputs, outputs in (
         ("create", "Read/Create", {}, {"out": "seed"}),

@@ -71,8 +71,7 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
         ),
         (
             [*KAFKA, "--log_format=plan"],
-            "--log_format: not one of the choices, got 'plan'. "
-            "Did you mean plain? Choices: plain.",
+            "--log_format: not one of the choices, got 'plan'. Did you mean plain? Choices: plain.",
         ),
         (
             [*KAFKA, "--kafka_reader=native"],
@@ -215,7 +214,7 @@ def test_the_last_resort_of_an_interrupt_is_its_own_exit_code(
 ) -> None:
     """Ctrl-C ends with 130 and no traceback."""
 
-    def interrupted(argv: list[str]) -> int:
+    def interrupted(_: list[str]) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.main.main", interrupted)
