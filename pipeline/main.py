@@ -68,8 +68,10 @@ def run(
         KafkaConnection(config.kafka), config.kafka, config.limits, show_progress=progress.stage
     )
     total = sum(offsets.size for offsets in ranges)
-    progress.stage(f"reading {total:,} records of {', '.join(config.kafka.topics)}")
+    # Java modules that are missing are fetched next, with a bar of their own.
+    progress.clear()
     with _files(config) as (results_path, samples_path), _started(config, expansion) as java:
+        progress.stage(f"reading {total:,} records of {', '.join(config.kafka.topics)}")
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded
 

@@ -169,6 +169,10 @@ class _ReadDescriptors(ReadFromKafka):
                 "timestamp_policy": ReadFromKafka.create_time_policy,
                 "consumer_polling_timeout": _POLL_TIMEOUT_SECONDS,
                 "commit_offset_in_finalize": False,
+                # Left out, they would count as set, and rule this kind of read out.
+                "redistribute": False,
+                "redistribute_num_keys": np.int32(0),
+                "allow_duplicates": False,
                 "stop_read_time": 0,
             }
         ).payload()

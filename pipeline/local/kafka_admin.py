@@ -1,0 +1,240 @@
+"""Topics of a Kafka cluster, and the errors of clients that cannot reach it or find a topic."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import difflib
+import logging
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import kafka
+import kafka.errors
+from kafka.admin import OffsetSpec
+
+from pipeline.errors import ServiceError, UsageError
+
+BOOTSTRAP_FLAG = "--kafka_bootstrap_servers"
+REQUEST_TIMEOUT_SECONDS = 10.0
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_NEAR_NAMES = 3
+
+# Without a handler Python prints the client's warnings on stderr; our errors say it in one line.
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+
+
+@dataclasses.dataclass(frozen=True)
+class PartitionInfo:
+    """Offsets of one partition: the first kept record, and the one that comes next."""
+
+    partition: int
+    beginning_offset: int
+    end_offset: int
+
+    @property
+    def records(self) -> int:
+        """Offsets between the two; after compaction or transactions fewer are records."""
+        return self.end_offset - self.beginning_offset
+
+
+@dataclasses.dataclass(frozen=True)
+class TopicInfo:
+    """A topic with its partitions in their order."""
+
+    name: str
+    partitions: tuple[PartitionInfo, ...]
+
+    @property
+    def records(self) -> int:
+        """Offsets held in all partitions."""
+        return sum(partition.records for partition in self.partitions)
+
+
+@contextlib.contextmanager
+def admin_client(
+    bootstrap_servers: str, *, timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
+) -> Iterator[kafka.KafkaAdminClient]:
+    """A connected kafka-python admin client; its own errors become one-line errors.
+
+    Args:
+      bootstrap_servers: addresses, `host:port[,host:port]`.
+      timeout_seconds: for the first metadata, and for each request.
+
+    Raises:
+      ServiceError: no broker answers, or one refuses a request.
+      UsageError: an address is not host:port.
+    """
+    require_broker(bootstrap_servers)
+    timeout_ms = int(timeout_seconds * 1000)
+    with client_errors(bootstrap_servers):
+        client = kafka.KafkaAdminClient(
+            bootstrap_servers=bootstrap_servers.split(","),
+            bootstrap_timeout_ms=timeout_ms,
+            request_timeout_ms=timeout_ms,
+        )
+        with contextlib.closing(client):
+            yield client
+
+
+def require_broker(bootstrap_servers: str) -> None:
+    """Fails at once when none of the addresses takes a TCP connection.
+
+    Clients would go on trying until their timeout, and not say why.
+
+    Raises:
+      ServiceError: nothing listens at any of the addresses.
+      UsageError: an address is not host:port.
+    """
+    addresses = [_parse_address(address) for address in bootstrap_servers.split(",")]
+    with concurrent.futures.ThreadPoolExecutor(len(addresses)) as pool:
+        if not any(pool.map(_accepts, addresses)):
+            raise no_broker_error(bootstrap_servers)
+
+
+def topic_names(client: kafka.KafkaAdminClient) -> list[str]:
+    """Names of all topics in alphabetical order, without Kafka's own."""
+    return sorted(name for name in client.list_topics() if not name.startswith("__"))
+
+
+def describe_topics(client: kafka.KafkaAdminClient, names: Iterable[str]) -> list[TopicInfo]:
+    """Partitions and offsets of existing topics, in the order of the names given."""
+    wanted = list(names)
+    if not wanted:
+        return []
+    partitions = [
+        kafka.TopicPartition(topic["name"], partition["partition_index"])
+        for topic in client.describe_topics(wanted)
+        for partition in topic["partitions"]
+    ]
+    first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    last = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    found: dict[str, list[PartitionInfo]] = {name: [] for name in wanted}
+    for partition in sorted(partitions):
+        found[partition.topic].append(
+            PartitionInfo(partition.partition, first[partition].offset, last[partition].offset)
+        )
+    return [TopicInfo(name, tuple(infos)) for name, infos in found.items()]
+
+
+def create_topic(
+    bootstrap_servers: str,
+    name: str,
+    *,
+    partitions: int = 1,
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Creates a topic and returns when every partition can be written and read.
+
+    Args:
+      bootstrap_servers: addresses, `host:port[,host:port]`.
+      name: of the new topic.
+      partitions: how many.
+      settings: topic settings of Kafka, such as `message.timestamp.type`.
+
+    Raises:
+      ServiceError: no broker answers, or it refuses.
+      UsageError: the topic exists already, or name, number or a setting is not accepted.
+    """
+    wanted: dict[str, Any] = {
+        "num_partitions": partitions,
+        "replication_factor": -1,
+        "configs": dict(settings or {}),
+    }
+    with admin_client(bootstrap_servers) as client:
+        answer = client.create_topics({name: wanted}, raise_errors=False)["topics"][0]
+        refused = kafka.errors.for_code(answer["error_code"])
+        if refused is kafka.errors.NoError:
+            # The request is only accepted then; leaders follow, and after them the logs, which
+            # an answer about offsets needs.
+            client.wait_for_topics([name])
+            describe_topics(client, [name])
+            return
+    if refused is kafka.errors.TopicAlreadyExistsError:
+        raise UsageError(
+            "topic", "exists already", got=name, fix="Choose another name or delete it."
+        )
+    reason = answer["error_message"] or refused.__name__
+    raise UsageError("topic", "not accepted by the broker", got=name, fix=f"{reason.rstrip('.')}.")
+
+
+def delete_topic(bootstrap_servers: str, name: str) -> None:
+    """Deletes a topic with all its records.
+
+    Raises:
+      ServiceError: no broker answers, or it refuses.
+      UsageError: there is no such topic.
+    """
+    with admin_client(bootstrap_servers) as client:
+        require_topic(client, name)
+        client.delete_topics([name])
+
+
+def require_topic(client: kafka.KafkaAdminClient, name: str, *, flag: str = "topic") -> TopicInfo:
+    """Describes one topic. Raises UsageError (about `flag`) if it does not exist."""
+    names = topic_names(client)
+    if name not in names:
+        raise unknown_topic_error(flag, name, names)
+    return describe_topics(client, [name])[0]
+
+
+def unknown_topic_error(flag: str, name: str, existing: Iterable[str]) -> UsageError:
+    """The error for a topic that is not there; names near ones, at most three."""
+    near = [repr(found) for found in difflib.get_close_matches(name, existing, n=_NEAR_NAMES)]
+    hint = ""
+    if near:
+        choices = " or ".join(filter(None, [", ".join(near[:-1]), near[-1]]))
+        hint = f"Did you mean {choices}? "
+    return UsageError(
+        flag,
+        "no such topic",
+        got=name,
+        fix=f"{hint}Create it with error-windows kafka topic create {name}.",
+    )
+
+
+def no_broker_error(bootstrap_servers: str) -> ServiceError:
+    """The error for addresses at which no broker answers."""
+    return ServiceError(
+        f"{BOOTSTRAP_FLAG}: no broker answers, got {bootstrap_servers!r}. "
+        "Start one (error-windows kafka start) or check the address."
+    )
+
+
+def describe_error(error: BaseException) -> str:
+    """A kafka-python error in one line; its own text often starts with error code and class."""
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+@contextlib.contextmanager
+def client_errors(bootstrap_servers: str) -> Iterator[None]:
+    """Turns errors of the kafka-python clients within the block into ServiceErrors."""
+    try:
+        yield
+    except kafka.errors.KafkaTimeoutError:
+        raise no_broker_error(bootstrap_servers) from None
+    except kafka.errors.KafkaError as error:
+        raise ServiceError(
+            f"{BOOTSTRAP_FLAG}: a request failed ({describe_error(error)}), "
+            f"got {bootstrap_servers!r}. Check the broker."
+        ) from None
+
+
+def _parse_address(address: str) -> tuple[str, int]:
+    host, _, port = address.strip().rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            BOOTSTRAP_FLAG, "not an address", got=address, fix="Give host:port, port 1 to 65535."
+        )
+    return host.strip("[]"), int(port)
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, _CONNECT_TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True
