@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import difflib
 import logging
-import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -14,10 +11,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from pipeline.config import KafkaConfig
 from pipeline.errors import ServiceError, UsageError
+from pipeline.kafka_errors import BOOTSTRAP_FLAG, no_such_topic_error, require_broker
 
-_CONNECT_TIMEOUT_SECONDS = 5.0
 _REQUEST_TIMEOUT_SECONDS = 15.0
-_FLAG = "--kafka_bootstrap_servers"
 _LOG = logging.getLogger(__name__)
 
 
@@ -32,7 +28,7 @@ class KafkaConnection:
     def __init__(self, config: KafkaConfig) -> None:
         self._config = config
         self._last_error = ""
-        _require_open_port(config.bootstrap_servers)
+        require_broker(config.bootstrap_servers)
         settings: dict[str, Any] = {
             **config.properties.to_librdkafka(),
             "error_cb": self._remember,
@@ -58,7 +54,7 @@ class KafkaConnection:
         for topic in self._config.topics:
             found = metadata.topics.get(topic)
             if found is None or not found.partitions:
-                raise _no_such_topic(topic, metadata.topics)
+                raise no_such_topic_error("--input_topic", topic, metadata.topics)
             partitions[topic] = sorted(found.partitions)
         return partitions
 
@@ -98,48 +94,7 @@ class KafkaConnection:
         self._admin.poll(0)
         reason = self._last_error or error.args[0].str()
         return ServiceError(
-            f"{_FLAG}: no usable answer from the brokers ({reason}), "
+            f"{BOOTSTRAP_FLAG}: no usable answer from the brokers ({reason}), "
             f"got {self._config.bootstrap_servers!r}. "
             "Check the address, security.protocol and the login."
         )
-
-
-def _require_open_port(bootstrap_servers: str) -> None:
-    """Fails at once when not one of the addresses takes a TCP connection.
-
-    librdkafka itself would go on trying until its timeout, and not say why.
-    """
-    addresses = bootstrap_servers.split(",")
-    with concurrent.futures.ThreadPoolExecutor(len(addresses)) as pool:
-        reasons = list(pool.map(_refusal, addresses))
-    if all(reasons):
-        raise ServiceError(
-            f"{_FLAG}: no broker answers ({reasons[0]}), got {bootstrap_servers!r}. "
-            "Check that Kafka runs there; error-windows kafka start starts one on this machine."
-        )
-
-
-def _refusal(address: str) -> str | None:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_SECONDS).close()
-    except TimeoutError:
-        return "no connection within 5 s"
-    except socket.gaierror:
-        return "unknown host"
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    return None
-
-
-def _no_such_topic(topic: str, existing: Iterable[str]) -> UsageError:
-    visible = sorted(name for name in existing if not name.startswith("__"))
-    near = difflib.get_close_matches(topic, visible, n=3)
-    if near:
-        hint = f"Did you mean {' or '.join(near)}?"
-    elif visible:
-        shown = ", ".join(visible[:5]) + (", ..." if len(visible) > 5 else "")
-        hint = f"The brokers have: {shown}."
-    else:
-        hint = "The brokers have no topics yet."
-    return UsageError("--input_topic", "no such topic", got=topic, fix=hint)

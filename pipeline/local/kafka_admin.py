@@ -1,13 +1,10 @@
-"""Topics of a Kafka cluster, and the errors of clients that cannot reach it or find a topic."""
+"""Topics of a Kafka cluster, through kafka-python's admin client."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
-import difflib
 import logging
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,11 +13,14 @@ import kafka.errors
 from kafka.admin import OffsetSpec
 
 from pipeline.errors import ServiceError, UsageError
+from pipeline.kafka_errors import (
+    BOOTSTRAP_FLAG,
+    no_broker_error,
+    no_such_topic_error,
+    require_broker,
+)
 
-BOOTSTRAP_FLAG = "--kafka_bootstrap_servers"
 REQUEST_TIMEOUT_SECONDS = 10.0
-_CONNECT_TIMEOUT_SECONDS = 5.0
-_NEAR_NAMES = 3
 
 # Without a handler Python prints the client's warnings on stderr; our errors say it in one line.
 logging.getLogger("kafka").addHandler(logging.NullHandler())
@@ -77,21 +77,6 @@ def admin_client(
         )
         with contextlib.closing(client):
             yield client
-
-
-def require_broker(bootstrap_servers: str) -> None:
-    """Fails at once when none of the addresses takes a TCP connection.
-
-    Clients would go on trying until their timeout, and not say why.
-
-    Raises:
-      ServiceError: nothing listens at any of the addresses.
-      UsageError: an address is not host:port.
-    """
-    addresses = [_parse_address(address) for address in bootstrap_servers.split(",")]
-    with concurrent.futures.ThreadPoolExecutor(len(addresses)) as pool:
-        if not any(pool.map(_accepts, addresses)):
-            raise no_broker_error(bootstrap_servers)
 
 
 def topic_names(client: kafka.KafkaAdminClient) -> list[str]:
@@ -176,31 +161,8 @@ def require_topic(client: kafka.KafkaAdminClient, name: str, *, flag: str = "top
     """Describes one topic. Raises UsageError (about `flag`) if it does not exist."""
     names = topic_names(client)
     if name not in names:
-        raise unknown_topic_error(flag, name, names)
+        raise no_such_topic_error(flag, name, names)
     return describe_topics(client, [name])[0]
-
-
-def unknown_topic_error(flag: str, name: str, existing: Iterable[str]) -> UsageError:
-    """The error for a topic that is not there; names near ones, at most three."""
-    near = [repr(found) for found in difflib.get_close_matches(name, existing, n=_NEAR_NAMES)]
-    hint = ""
-    if near:
-        choices = " or ".join(filter(None, [", ".join(near[:-1]), near[-1]]))
-        hint = f"Did you mean {choices}? "
-    return UsageError(
-        flag,
-        "no such topic",
-        got=name,
-        fix=f"{hint}Create it with error-windows kafka topic create {name}.",
-    )
-
-
-def no_broker_error(bootstrap_servers: str) -> ServiceError:
-    """The error for addresses at which no broker answers."""
-    return ServiceError(
-        f"{BOOTSTRAP_FLAG}: no broker answers, got {bootstrap_servers!r}. "
-        "Start one (error-windows kafka start) or check the address."
-    )
 
 
 def describe_error(error: BaseException) -> str:
@@ -215,26 +177,9 @@ def client_errors(bootstrap_servers: str) -> Iterator[None]:
     try:
         yield
     except kafka.errors.KafkaTimeoutError:
-        raise no_broker_error(bootstrap_servers) from None
+        raise no_broker_error(bootstrap_servers, "no answer in time") from None
     except kafka.errors.KafkaError as error:
         raise ServiceError(
             f"{BOOTSTRAP_FLAG}: a request failed ({describe_error(error)}), "
             f"got {bootstrap_servers!r}. Check the broker."
         ) from None
-
-
-def _parse_address(address: str) -> tuple[str, int]:
-    host, _, port = address.strip().rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(
-            BOOTSTRAP_FLAG, "not an address", got=address, fix="Give host:port, port 1 to 65535."
-        )
-    return host.strip("[]"), int(port)
-
-
-def _accepts(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, _CONNECT_TIMEOUT_SECONDS).close()
-    except OSError:
-        return False
-    return True

@@ -35,7 +35,7 @@ START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _ANSWER_TIMEOUT_SECONDS = 2.0
-# Measured: the first two halve the time until the broker answers.
+# Measured: the first two take 40 % off the time until the broker answers (5.5 s to 3.3 s).
 _JVM_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",

@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from pipeline.errors import ServiceError
-from pipeline.local import kafka_admin
+from pipeline.kafka_errors import BOOTSTRAP_FLAG
 from pipeline.local.kafka_folder import RunningKafka, default_data_dir, find_running
 
 
@@ -33,7 +33,7 @@ def add_dir_flag(parser: argparse.ArgumentParser) -> None:
 def add_bootstrap_flag(parser: argparse.ArgumentParser) -> None:
     """Adds the flag that names the brokers."""
     parser.add_argument(
-        kafka_admin.BOOTSTRAP_FLAG,
+        BOOTSTRAP_FLAG,
         metavar="HOST:PORT[,HOST:PORT]",
         help="addresses of the brokers (default: the local broker that runs)",
     )
@@ -54,7 +54,7 @@ def require_running(data_dir: pathlib.Path) -> RunningKafka:
     running = find_running(data_dir)
     if running is None:
         raise ServiceError(
-            f"{kafka_admin.BOOTSTRAP_FLAG}: not given, and no local broker runs. "
+            f"{BOOTSTRAP_FLAG}: not given, and no local broker runs. "
             "Start one (error-windows kafka start) or give host:port."
         )
     return running

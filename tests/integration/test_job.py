@@ -321,7 +321,7 @@ def test_a_missing_topic_is_told_with_the_near_names(
 
     assert "" == ran.stdout
     assert (
-        f"error: --input_topic: no such topic, got '{name}x'. Did you mean {name}"
+        f"error: --input_topic: no such topic, got '{name}x'. Did you mean '{name}'"
     ) in ran.stderr.splitlines()[-1]
 
 

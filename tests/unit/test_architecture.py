@@ -32,7 +32,7 @@ def test_transforms_know_nothing_of_the_pipeline() -> None:
 
 def test_local_services_know_nothing_of_the_job() -> None:
     """What starts Kafka and Java does not import the job, so that there are no cycles."""
-    allowed = ("pipeline.local", "pipeline.errors", "pipeline.arguments")
+    allowed = ("pipeline.local", "pipeline.errors", "pipeline.arguments", "pipeline.kafka_errors")
     found = {
         (path.name, name)
         for path in (ROOT / "pipeline" / "local").rglob("*.py")
