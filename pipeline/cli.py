@@ -7,8 +7,10 @@ for, so that `--help` starts neither Beam nor Java.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pipeline.errors import EXIT_DONE, EXIT_INTERRUPTED, ErrorWindowsError
 from transforms.escape import escape_terminal
@@ -24,6 +26,8 @@ _JOB_MODULE = "pipeline.main"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code (0 done, 1 failed, 2 usage, 130 interrupted)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # A polite end takes the same way out as Ctrl-C, so that nothing is left running.
+    signal.signal(signal.SIGTERM, _end)
     module = _JOB_MODULE
     if arguments and arguments[0] in _COMMANDS:
         module = _COMMANDS[arguments.pop(0)]
@@ -40,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our stdout went away (`| head`): that is its right, and no failure.
         sys.stdout = None
         return EXIT_DONE
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """Ends with the exit code that shells show for the signal."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ import datetime
 import json
 from urllib.parse import quote
 
-import numpy as np
-
 NO_INPUT = "no_input"
 NO_ERRORS = "no_errors"
 
@@ -74,5 +72,7 @@ def format_time(time_ms: int) -> str:
         moment = _EPOCH + datetime.timedelta(seconds=seconds)
         text = moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
     except OverflowError:
+        import numpy as np
+
         text = str(np.datetime64(seconds, "s"))
     return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"

@@ -6,6 +6,7 @@ the Java SDK too, which the DirectRunner uses. It dies with the command that sta
 
 from __future__ import annotations
 
+import os
 import pathlib
 import types
 
@@ -42,6 +43,7 @@ class ExpansionService:
 
     def start(self) -> None:
         """Starts the process, fetching the modules first if the cache lacks them."""
+        _reach_loopback_without_proxy()
         java = find_java()
         pathing_jar = write_pathing_jar(fetch_jars("beam"), main_class=_MAIN_CLASS)
         self._port = free_port()
@@ -104,3 +106,14 @@ class ExpansionService:
         traceback: types.TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _reach_loopback_without_proxy() -> None:
+    """Keeps gRPC off a proxy on the way to this machine.
+
+    gRPC takes `http_proxy` for every address; Beam opens its channels to the service and to
+    its workers without a way to say otherwise.
+    """
+    given = os.environ.get("no_grpc_proxy", os.environ.get("no_proxy", ""))
+    exempt = [name for name in given.split(",") if name]
+    os.environ["no_grpc_proxy"] = ",".join([*exempt, "localhost", "127.0.0.1"])
