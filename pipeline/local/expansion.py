@@ -23,6 +23,8 @@ _MAIN_CLASS = "org.apache.beam.sdk.expansion.service.ExpansionService"
 _START_TIMEOUT_SECONDS = 60.0
 _CHECK_SECONDS = 0.25
 _LOG_LINES = 5
+# Lower case, as gRPC reads it.
+_GRPC_EXEMPT = "no_grpc_proxy"
 
 
 class ExpansionService:
@@ -114,6 +116,6 @@ def _reach_loopback_without_proxy() -> None:
     gRPC takes `http_proxy` for every address; Beam opens its channels to the service and to
     its workers without a way to say otherwise.
     """
-    given = os.environ.get("no_grpc_proxy", os.environ.get("no_proxy", ""))
+    given = os.environ.get(_GRPC_EXEMPT, os.environ.get("no_proxy", ""))
     exempt = [name for name in given.split(",") if name]
-    os.environ["no_grpc_proxy"] = ",".join([*exempt, "localhost", "127.0.0.1"])
+    os.environ[_GRPC_EXEMPT] = ",".join([*exempt, "localhost", "127.0.0.1"])
