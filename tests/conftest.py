@@ -1,8 +1,9 @@
-"""Order of the tests: what is fast and near the code first, what breaks services last."""
+"""Order of the tests, fast ones first, and the signals that their processes hear."""
 
 from __future__ import annotations
 
 import pathlib
+import signal
 
 import pytest
 
@@ -18,6 +19,16 @@ _RANK_OF_FOLDER = {
     "chaos": 7,
 }
 _RANK_OF_OTHERS = 3
+
+
+def pytest_configure() -> None:
+    """Lets the commands under test hear Ctrl-C.
+
+    A shell starts what runs in the background with SIGINT ignored, and that is passed on;
+    a signal that is handled here is a default one in the processes that tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def rank(item: pytest.Item) -> int:
