@@ -53,6 +53,9 @@ class ExpansionService:
             "expansion-service",
             [
                 str(java.executable),
+                # Quick to start: a bounded read on one machine is over before the second
+                # compiler would pay, and Python, not Java, is what limits it.
+                "-XX:TieredStopAtLevel=1",
                 "-XX:+UseSerialGC",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
                 "-jar",
