@@ -5,13 +5,14 @@ Topics are filled with kafka-python, a client that the job does not use.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -86,6 +87,26 @@ def command(kafka: EmbeddedKafka, topics: str, *arguments: str) -> list[str]:
         f"--input_topic={topics}",
         *arguments,
     ]
+
+
+@contextlib.contextmanager
+def running_job(
+    kafka: EmbeddedKafka, topics: str, *arguments: str
+) -> Iterator[subprocess.Popen[str]]:
+    """The command while it runs, without samples; its stderr can be followed line by line."""
+    with subprocess.Popen(
+        command(kafka, topics, "--samples=0", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as job:
+        yield job
+
+
+def has_said(job: subprocess.Popen[str], text: str) -> bool:
+    """Reads the job's stderr until a line begins with the text."""
+    assert job.stderr is not None
+    return any(line.startswith(text) for line in job.stderr)
 
 
 def expected(records: Sequence[Sent], **changes: Any) -> list[dict[str, Any]]:
@@ -224,14 +245,8 @@ def test_max_num_records_waits_for_the_records_and_takes_no_more(
     late = [Sent(START_MS + 60_000 + number, ERROR, 1) for number in range(10)]
     send(kafka, name, early)
 
-    with subprocess.Popen(
-        command(kafka, name, "--max_num_records=10", "--samples=0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as job:
-        assert job.stderr is not None
-        assert any(line == "waiting for records: 3 of 10 are there\n" for line in job.stderr)
+    with running_job(kafka, name, "--max_num_records=10") as job:
+        assert has_said(job, "waiting for records: 3 of 10 are there")
         send(kafka, name, late)
         stdout, stderr = job.communicate(timeout=120)
 
@@ -246,14 +261,8 @@ def test_max_read_time_takes_what_arrives_in_time(
     name = topic(1)
     records = [Sent(START_MS, ERROR)]
 
-    with subprocess.Popen(
-        command(kafka, name, "--max_read_time=8", "--samples=0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as job:
-        assert job.stderr is not None
-        assert any(line.startswith("waiting for records: 0 are there") for line in job.stderr)
+    with running_job(kafka, name, "--max_read_time=8") as job:
+        assert has_said(job, "waiting for records: 0 are there")
         send(kafka, name, records)
         stdout, _ = job.communicate(timeout=120)
 
@@ -268,14 +277,8 @@ def test_a_topic_that_grows_meanwhile_is_read_up_to_the_end_found(
     records = [Sent(START_MS + number * 100, ERROR) for number in range(1_000)]
     send(kafka, name, records)
 
-    with subprocess.Popen(
-        command(kafka, name, "--samples=0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as job:
-        assert job.stderr is not None
-        assert any(line.startswith("reading 1,000 records") for line in job.stderr)
+    with running_job(kafka, name) as job:
+        assert has_said(job, "reading 1,000 records")
         send(kafka, name, records)
         stdout, _ = job.communicate(timeout=120)
 
