@@ -7,11 +7,13 @@ answered at once.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from pipeline.arguments import rewrite_habits
 from pipeline.config import config_from_flags
 from pipeline.flags import build_parser, job_name
+from pipeline.kafka_properties import is_secret, split_property
 from pipeline.logs import configure_logging
 
 
@@ -33,6 +35,14 @@ def run_flags(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """
     configure_logging(verbose=flags.verbose)
     config = config_from_flags(flags, job=job_name(beam_arguments))
+    for assignment in flags.consumer_property or ():
+        key, _ = split_property("--consumer_property", assignment)
+        if is_secret(key):
+            print(
+                f"note: {key} on the command line can be read by other users of this machine; "
+                "a file for --consumer_config can not",
+                file=sys.stderr,
+            )
 
     from pipeline.console import Progress
     from pipeline.job import run

@@ -197,6 +197,27 @@ def test_brokers_that_refuse_are_told_at_once(capsys: pytest.CaptureFixture[str]
     assert (1, "", expected) == (exit_code, out, err.splitlines()[-1])
 
 
+def test_a_secret_on_the_command_line_is_told_and_not_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The note names the setting and never its value."""
+    main(
+        [
+            "--kafka_bootstrap_servers=kafka.invalid:9092",
+            "--input_topic=logs",
+            "--consumer_property=ssl.key.password=hush",
+        ]
+    )
+
+    err = capsys.readouterr().err
+    expected = (
+        "note: ssl.key.password on the command line can be read by other users of this machine; "
+        "a file for --consumer_config can not"
+    )
+    assert expected == err.splitlines()[0]
+    assert "hush" not in err
+
+
 def test_an_unknown_host_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that does not resolve is told apart from a broker that is down."""
     exit_code = main(["--kafka_bootstrap_servers=kafka.invalid:9092", "--input_topic=logs"])
