@@ -17,6 +17,7 @@ from transforms.escape import escape_terminal
 
 _COMMANDS = {
     "direct": "pipeline.direct",
+    "flink": "pipeline.flink",
     "java": "pipeline.local.java_command",
     "kafka": "pipeline.local.kafka_command",
 }

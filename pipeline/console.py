@@ -105,6 +105,18 @@ def print_results(
         print_sample(sample, err=err)
 
 
+def print_result(result: dict[str, object], highest: int, *, out: TextIO) -> None:
+    """Prints one result as a row of the table, with a note when it amends an earlier one.
+
+    Args:
+      result: the JSON form, parsed.
+      highest: the count that the longest bar stands for.
+      out: receives the row.
+    """
+    amended = f"  (amended, revision {result['revision']})" if result["revision"] else ""
+    print(f"{_table_row(result, highest)}{amended}", file=out, flush=True)
+
+
 def print_sample(sample: Sample, *, err: TextIO) -> None:
     """Prints a slide's first error lines, escaped and cut to the terminal's width."""
     columns = shutil.get_terminal_size().columns if err.isatty() else None

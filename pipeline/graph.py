@@ -62,11 +62,10 @@ def build_graph(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransf
 
 
 def count_windows(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform) -> Counted:
-    """Read, filter, window, count; the source may be bounded or not."""
+    """Read, filter, window, count."""
     window_seconds, slide_seconds = config.grid.window_seconds, config.grid.slide_seconds
 
-    lines = pipeline | "ReadFromKafka" >> source | "TakeLines" >> TakeLines()
-    errors = lines | "FilterErrorLines" >> beam.Filter(config.filter)
+    lines, errors = read_and_filter(pipeline, config, source)
     counts = (
         {"lines": lines, "errors": errors}
         | "CountPanes" >> CountPanes(config.grid)
@@ -74,3 +73,12 @@ def count_windows(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTran
         | "Count" >> beam.CombineGlobally(SumCountsFn()).without_defaults()
     )
     return Counted(counts, errors)
+
+
+def read_and_filter(
+    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform
+) -> tuple[beam.PCollection[bytes], beam.PCollection[bytes]]:
+    """All lines, and the error lines among them; the source may be bounded or not."""
+    lines = pipeline | "ReadFromKafka" >> source | "TakeLines" >> TakeLines()
+    errors = lines | "FilterErrorLines" >> beam.Filter(config.filter)
+    return lines, errors

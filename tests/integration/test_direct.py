@@ -10,52 +10,32 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from pipeline.local.demo_lines import demo_lines
+from tests.processes import (
+    DEADLINE_SECONDS,
+    environment_of,
+    needs_proc,
+    started_by,
+    wait_until_none_is_left,
+)
 from tests.reference import reference_results
 
 pytestmark = pytest.mark.kafka
-
-_DEADLINE_SECONDS = 60
-_POLL_SECONDS = 0.05
-_PROC = pathlib.Path("/proc")
-needs_proc = pytest.mark.skipif(not _PROC.is_dir(), reason="looks for processes in /proc")
 
 
 @pytest.fixture
 def environment(tmp_path: pathlib.Path) -> dict[str, str]:
     """The user's environment with a run folder of its own, by which processes are found."""
-    return {**os.environ, "ERROR_WINDOWS_RUN_DIR": str(tmp_path / "run")}
+    return environment_of(tmp_path / "run")
 
 
 def command(*arguments: str) -> list[str]:
     """The command line of a demo run."""
     return [sys.executable, "-m", "pipeline", "direct", *arguments]
-
-
-def started_by(environment: dict[str, str]) -> list[str]:
-    """Command lines of the processes that carry the run folder in their environment."""
-    mark = f"ERROR_WINDOWS_RUN_DIR={environment['ERROR_WINDOWS_RUN_DIR']}".encode()
-    found = []
-    for folder in _PROC.iterdir():
-        try:
-            if folder.name.isdecimal() and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
-        except OSError:
-            continue  # It ended while we looked, or is not ours to look into.
-    return [line for line in found if line]
-
-
-def wait_until_none_is_left(environment: dict[str, str]) -> list[str]:
-    """Looks at the process table until nothing is left, or the deadline has come."""
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    while (left := started_by(environment)) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return left
 
 
 def expected_of_demo(last_window_end: str, lines: int) -> list[dict[str, object]]:
@@ -148,7 +128,7 @@ def test_nothing_is_left_running_whatever_ends_it(
         assert len(started_by(environment)) >= 3
         job.send_signal(number)
         job.stderr.read()
-        assert exit_code == job.wait(_DEADLINE_SECONDS)
+        assert exit_code == job.wait(DEADLINE_SECONDS)
 
     assert [] == wait_until_none_is_left(environment)
     run_dir = pathlib.Path(environment["ERROR_WINDOWS_RUN_DIR"])

@@ -1,0 +1,141 @@
+"""The live job: the graph on Flink's mini-cluster, results as soon as their windows are over.
+
+The Python part runs in this process (Beam's LOOPBACK environment), so results reach the
+command through a queue; the Java part runs inside Flink's process (EMBEDDED).
+"""
+
+import json
+import logging
+import pathlib
+import queue
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.kafka import ReadFromKafka
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.config import JobConfig
+from pipeline.console import print_result, print_sample
+from pipeline.errors import JobFailedError
+from pipeline.graph import read_and_filter
+from pipeline.kafka_properties import KafkaProperties
+from transforms.live import SettleWindows, SumLiveWindows
+from transforms.panes import CountPanes
+from transforms.results import Result
+from transforms.samples import Sample, SampleErrorLines
+
+CHECKPOINT_INTERVAL_MS = 10_000
+# Late lines are gathered for so long before they amend a window.
+_LATE_SECONDS = 5
+_STATE_CHECK_SECONDS = 1.0
+_MAX_PARALLELISM = 128
+_RETRIES = 1_000
+_RETRY_DELAY_MS = 1_000
+
+_received: "queue.SimpleQueue[Result | Sample]" = queue.SimpleQueue()
+_LOG = logging.getLogger(__name__)
+
+
+class _HandOverFn(beam.DoFn):
+    """Gives elements to the command that waits in `show_results`, in the same process."""
+
+    def process(self, element: Any) -> Iterable[None]:
+        _received.put(element)
+        return ()
+
+
+def submit(
+    config: JobConfig,
+    *,
+    allowed_lateness_seconds: int,
+    expansion_address: str,
+    job_endpoint: str,
+    checkpoints_dir: pathlib.Path,
+) -> Any:
+    """Builds the live job and submits it; returns Beam's PipelineResult.
+
+    Args:
+      config: the checked configuration; read limits do not count.
+      allowed_lateness_seconds: so long after its end a window can be amended.
+      expansion_address: of the expansion service, `host:port`.
+      job_endpoint: of the Flink job server, `host:port`.
+      checkpoints_dir: where Flink keeps the state of the running job.
+    """
+    grid = config.grid
+    pipeline = beam.Pipeline(options=_options(job_endpoint, checkpoints_dir))
+    source = read_unbounded(config.kafka.properties, config.kafka.topics, expansion_address)
+    lines, errors = read_and_filter(pipeline, config, source)
+    results = (
+        {"lines": lines, "errors": errors}
+        | "CountPanes" >> CountPanes(grid)
+        | "CountWindows" >> SumLiveWindows(grid, allowed_lateness_seconds, _LATE_SECONDS)
+        | "SettleWindows"
+        >> SettleWindows(grid, config.job, allowed_lateness_seconds, config.max_silence_seconds)
+    )
+    _ = results | "ShowResults" >> beam.ParDo(_HandOverFn())
+    if config.output.samples:
+        samples = errors | "SampleErrorLines" >> SampleErrorLines(grid, config.output.samples)
+        _ = samples | "ShowSamples" >> beam.ParDo(_HandOverFn())
+    return pipeline.run()
+
+
+def read_unbounded(
+    properties: KafkaProperties, topics: Sequence[str], expansion_address: str
+) -> beam.PTransform:
+    """Beam's `ReadFromKafka` without an end, event time from the records, newest lines first."""
+    return ReadFromKafka(
+        {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
+        list(topics),
+        timestamp_policy=ReadFromKafka.create_time_policy,
+        expansion_service=expansion_address,
+    )
+
+
+def show_results(result: Any, *, as_table: bool) -> None:
+    """Prints results and samples as they come, until the job ends or Ctrl-C.
+
+    Raises:
+      JobFailedError: the job ended, which a live job does not do by itself.
+    """
+    highest = 0
+    while True:
+        try:
+            one = _received.get(timeout=_STATE_CHECK_SECONDS)
+        except queue.Empty:
+            if PipelineState.is_terminal(result.state):
+                raise JobFailedError(
+                    f"the job ended on Flink with state {result.state}. "
+                    "See the log of the job server."
+                ) from None
+            continue
+        if isinstance(one, Sample):
+            print_sample(one, err=sys.stderr)
+        elif not as_table:
+            print(one.to_json(), flush=True)
+        elif not one.final:
+            highest = max(highest, one.count)
+            print_result(json.loads(one.to_json()), highest, out=sys.stdout)
+
+
+def _options(job_endpoint: str, checkpoints_dir: pathlib.Path) -> PipelineOptions:
+    # A new job begins a new history; Flink would keep the old one's files for ever.
+    shutil.rmtree(checkpoints_dir, ignore_errors=True)
+    return PipelineOptions(
+        [
+            "--runner=PortableRunner",
+            f"--job_endpoint={job_endpoint}",
+            "--environment_type=LOOPBACK",
+            "--streaming",
+            "--parallelism=1",
+            f"--max_parallelism={_MAX_PARALLELISM}",
+            f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
+            "--state_backend=filesystem",
+            f"--state_backend_storage_path={checkpoints_dir.as_uri()}",
+            f"--number_of_execution_retries={_RETRIES}",
+            f"--execution_retry_delay={_RETRY_DELAY_MS}",
+        ]
+    )

@@ -1,0 +1,40 @@
+"""Finds what a command under test has started and whether it is gone."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+
+import pytest
+
+DEADLINE_SECONDS = 60
+_POLL_SECONDS = 0.05
+_PROC = pathlib.Path("/proc")
+needs_proc = pytest.mark.skipif(not _PROC.is_dir(), reason="looks for processes in /proc")
+
+
+def environment_of(run_dir: pathlib.Path) -> dict[str, str]:
+    """The user's environment with a run folder of its own, by which processes are found."""
+    return {**os.environ, "ERROR_WINDOWS_RUN_DIR": str(run_dir)}
+
+
+def started_by(environment: dict[str, str]) -> list[str]:
+    """Command lines of the processes that carry the run folder in their environment."""
+    mark = f"ERROR_WINDOWS_RUN_DIR={environment['ERROR_WINDOWS_RUN_DIR']}".encode()
+    found = []
+    for folder in _PROC.iterdir():
+        try:
+            if folder.name.isdecimal() and mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
+        except OSError:
+            continue  # It ended while we looked, or is not ours to look into.
+    return [line for line in found if line]
+
+
+def wait_until_none_is_left(environment: dict[str, str]) -> list[str]:
+    """Looks at the process table until nothing is left, or the deadline has come."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (left := started_by(environment)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return left

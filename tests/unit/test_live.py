@@ -1,0 +1,182 @@
+"""Results of a stream, with the runner's part (state, timers, watermark) played by the test.
+
+Windows are 30 s every 10 s; window index 3 ends at 30 s. Lateness is 20 s.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apache_beam.utils.timestamp import Timestamp
+
+from transforms.grid import Grid
+from transforms.live import _SettleFn
+from transforms.panes import Counts
+from transforms.silence import WindowCounts
+
+Row = tuple[int, int, int, bool, str | None]
+Sum = tuple[int, int, int]
+
+
+class State:
+    """A value that is kept between calls."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def read(self) -> Any:
+        """The value last written."""
+        return self.value
+
+    def write(self, value: Any) -> None:
+        """Keeps a value."""
+        self.value = value
+
+
+class Timer:
+    """An event-time timer; it holds the last time set."""
+
+    def __init__(self) -> None:
+        self.at: Timestamp | None = None
+
+    def set(self, at: Timestamp) -> None:
+        """Sets the timer, also when it is set already."""
+        self.at = at
+
+
+class Runner:
+    """Feeds sums and moves the watermark; fires timers in the order of their times."""
+
+    def __init__(self, *, max_silence_seconds: int = 1000) -> None:
+        self._fn = _SettleFn(Grid(30, 10), "errors", 20, max_silence_seconds)
+        self._state, self._on_time, self._final = State(), Timer(), Timer()
+
+    def sums(self, *sums: Sum) -> list[Row]:
+        """Feeds (window index, error lines, lines) and returns what comes out."""
+        return [
+            row
+            for index, errors, lines in sums
+            for row in self._rows(
+                self._fn.process(
+                    ("*", WindowCounts(index, Counts(errors, lines))),
+                    self._state,
+                    self._on_time,
+                    self._final,
+                )
+            )
+        ]
+
+    def watermark(self, seconds: int) -> list[Row]:
+        """Moves the watermark and returns what the timers due bring out."""
+        rows: list[Row] = []
+        while True:
+            due = [
+                (timer.at, number)
+                for number, timer in enumerate((self._on_time, self._final))
+                if timer.at is not None and timer.at <= Timestamp(seconds)
+            ]
+            if not due:
+                return rows
+            if min(due)[1] == 0:
+                self._on_time.at = None
+                rows += self._rows(self._fn.emit_on_time(self._state, self._on_time, self._final))
+            else:
+                self._final.at = None
+                rows += self._rows(self._fn.emit_final(self._state, self._final))
+
+    @staticmethod
+    def _rows(results: Any) -> list[Row]:
+        return [
+            (one.window_end_ms // 1000, one.count, one.revision, one.final, one.silence)
+            for one in results
+        ]
+
+
+def test_nothing_comes_out_before_a_window_is_over() -> None:
+    """A sum that comes with the watermark waits for its window's end."""
+    runner = Runner()
+
+    assert [] == runner.sums((3, 2, 5))
+    assert [] == runner.watermark(29)
+    assert [(30, 2, 0, False, None)] == runner.watermark(30)
+
+
+def test_windows_come_in_order_whatever_order_their_sums_come_in() -> None:
+    """A watermark that jumps brings several windows at once."""
+    runner = Runner()
+    runner.sums((5, 1, 1), (3, 2, 2), (4, 3, 3))
+
+    rows = [row for row in runner.watermark(50) if not row[3]]
+
+    assert [(30, 2, 0, False, None), (40, 3, 0, False, None), (50, 1, 0, False, None)] == rows
+
+
+def test_silent_windows_get_zeros_with_the_reason() -> None:
+    """Without any sum zeros go on, window after window; lines without errors say so."""
+    runner = Runner()
+    runner.sums((3, 1, 1), (4, 0, 7))
+
+    rows = [row for row in runner.watermark(60) if not row[3]]
+
+    expected = [
+        (30, 1, 0, False, None),
+        (40, 0, 0, False, "no_errors"),
+        (50, 0, 0, False, "no_input"),
+        (60, 0, 0, False, "no_input"),
+    ]
+    assert expected == rows
+
+
+def test_late_lines_amend_with_the_whole_new_count() -> None:
+    """Every new count is the next revision; the same count again is none."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(35)
+
+    assert [(30, 4, 1, False, None)] == runner.sums((3, 4, 4))
+    assert [] == runner.sums((3, 4, 4))
+    assert [] == runner.sums((3, 4, 9))
+    assert [(30, 5, 2, False, None)] == runner.sums((3, 5, 9))
+
+
+def test_a_window_of_zeros_is_amended_too() -> None:
+    """Its zero was revision 0."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(45)
+
+    assert [(40, 2, 1, False, None)] == runner.sums((4, 2, 2))
+
+
+def test_a_window_before_the_first_gets_its_first_result_late() -> None:
+    """The grid began with a later line; the older window is told all the same."""
+    runner = Runner()
+    runner.sums((5, 1, 1))
+    runner.watermark(50)
+
+    assert [(40, 2, 0, False, None)] == runner.sums((4, 2, 2))
+
+
+def test_the_last_revision_comes_once_more_as_final_when_lateness_is_over() -> None:
+    """20 s after a window's end its count is settled."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(35)
+    runner.sums((3, 4, 4))
+
+    finals = [row for row in runner.watermark(60) if row[3]]
+
+    assert [(30, 4, 1, True, None), (40, 0, 0, True, "no_input")] == finals
+
+
+def test_zeros_stop_after_the_longest_silence_and_the_grid_goes_on_with_the_next_line() -> None:
+    """Every zero that came is made final; the windows left out have no result."""
+    runner = Runner(max_silence_seconds=20)
+    runner.sums((3, 1, 1))
+
+    rows = runner.watermark(500)
+    runner.sums((60, 1, 1))
+    rows += runner.watermark(620)
+
+    assert [30, 40, 50, 600, 610, 620] == [row[0] for row in rows if not row[3]]
+    assert [30, 40, 50, 600] == [row[0] for row in rows if row[3]]
