@@ -98,7 +98,7 @@ def test_the_source_distribution_can_be_built_and_run(distributions: pathlib.Pat
         }.items()
         for pattern in patterns
         for path in (_PROJECT / folder).rglob(pattern)
-    } | {"LICENSE", "README.md", "pyproject.toml", "setup.py", "run_direct.sh"}
+    } | {"LICENSE", "README.md", "pyproject.toml", "setup.py", "run_direct.sh", "run_flink.sh"}
     assert set() == needed - names
     assert set() == {name for name in names if name.split("/")[0] in ("tests", "benchmarks")}
 

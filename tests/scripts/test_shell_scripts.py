@@ -155,7 +155,7 @@ def made_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return made
 
 
-@pytest.mark.parametrize("name", ["run_direct.sh", "run_tests.sh", ".ci/run"])
+@pytest.mark.parametrize("name", ["run_direct.sh", "run_flink.sh", "run_tests.sh", ".ci/run"])
 def test_scripts_are_executable(name: str) -> None:
     """Scripts can be run as they are, and by whatever bash the machine has."""
     path = _PROJECT / name
@@ -496,14 +496,15 @@ def test_the_environments_help_is_for_any_python() -> None:
     assert result.stdout.startswith("usage: python -m pipeline.local.environment [-h] ")
 
 
-def test_help_needs_neither_java_nor_downloads(tmp_path: pathlib.Path) -> None:
-    """`run_direct.sh --help` explains the command at once, and leaves the cache alone."""
+@pytest.mark.parametrize("script", ["run_direct.sh", "run_flink.sh"])
+def test_help_needs_neither_java_nor_downloads(tmp_path: pathlib.Path, script: str) -> None:
+    """`--help` explains the command at once, and leaves the cache alone."""
     venv = pathlib.Path(sys.prefix)
     if not environment.is_ready(venv, _PROJECT / "requirements" / "runtime.txt"):
         pytest.skip("these tests do not run in an environment that run_tests.sh made")
     cache = tmp_path / "cache"
     result = subprocess.run(
-        [_PROJECT / "run_direct.sh", "--help"],
+        [_PROJECT / script, "--help"],
         cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],
@@ -516,5 +517,5 @@ def test_help_needs_neither_java_nor_downloads(tmp_path: pathlib.Path) -> None:
         check=False,
     )
     assert (0, "") == (result.returncode, result.stderr)
-    assert result.stdout.startswith("usage: ")
+    assert result.stdout.startswith(f"usage: {script} ")
     assert not cache.exists()
