@@ -110,13 +110,27 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
     )
 
 
-def _kafka(flags: argparse.Namespace) -> KafkaConfig:
-    properties: dict[str, str] = {}
+def names_brokers(flags: argparse.Namespace) -> bool:
+    """Whether the flags say which Kafka to read, in any of the ways to say it.
+
+    Raises:
+      UsageError: a setting or the file of settings is wrong.
+    """
+    return flags.kafka_bootstrap_servers is not None or "bootstrap.servers" in _settings(flags)
+
+
+def _settings(flags: argparse.Namespace) -> dict[str, str]:
+    settings: dict[str, str] = {}
     if flags.consumer_config is not None:
-        properties |= read_properties_file("--consumer_config", flags.consumer_config)
+        settings |= read_properties_file("--consumer_config", flags.consumer_config)
     for assignment in flags.consumer_property or ():
         key, value = split_property("--consumer_property", assignment)
-        properties[key] = value
+        settings[key] = value
+    return settings
+
+
+def _kafka(flags: argparse.Namespace) -> KafkaConfig:
+    properties = _settings(flags)
     if flags.kafka_bootstrap_servers is not None:
         properties["bootstrap.servers"] = flags.kafka_bootstrap_servers
     properties["bootstrap.servers"] = _bootstrap_servers(properties.get("bootstrap.servers"))

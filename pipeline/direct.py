@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Sequence
 
 from pipeline.arguments import rewrite_habits
+from pipeline.config import names_brokers
 from pipeline.flags import build_parser
-from pipeline.kafka_properties import read_properties_file, split_property
 from pipeline.main import run_flags
 
 _PROG = "run_direct.sh"
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     parser = build_parser(_PROG)
     _add_demo_flags(parser)
     flags, beam_arguments = parser.parse_known_args(rewrite_habits(argv))
-    if _names_brokers(flags):
+    if names_brokers(flags):
         return run_flags(flags, beam_arguments)
 
     from pipeline.demo import run_demo
@@ -49,14 +49,3 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
         default="300",
         help="how far back the event times reach",
     )
-
-
-def _names_brokers(flags: argparse.Namespace) -> bool:
-    if flags.kafka_bootstrap_servers is not None:
-        return True
-    given = dict(
-        split_property("--consumer_property", one) for one in flags.consumer_property or ()
-    )
-    if flags.consumer_config is not None:
-        given |= read_properties_file("--consumer_config", flags.consumer_config)
-    return "bootstrap.servers" in given

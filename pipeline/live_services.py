@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from pipeline.arguments import whole_number
-from pipeline.config import config_from_flags
+from pipeline.config import config_from_flags, names_brokers
 from pipeline.console import Progress
 from pipeline.errors import EXIT_DONE, ErrorWindowsError
 from pipeline.kafka_connection import KafkaConnection
@@ -26,6 +26,7 @@ from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.produce import Record, produce_records
 from pipeline.logs import configure_logging
+from pipeline.main import note_secrets
 
 _DEMO_TOPIC = "demo-logs"
 _DEMO_PARTITIONS = 2
@@ -43,11 +44,12 @@ def run_live(flags: argparse.Namespace) -> int:
     threading.excepthook = _log_failure
     lateness = whole_number("--allowed_lateness_seconds", flags.allowed_lateness_seconds, minimum=0)
     rate = whole_number("--demo_rate", flags.demo_rate)
-    own_kafka = flags.kafka_bootstrap_servers is None
+    own_kafka = not names_brokers(flags)
     if own_kafka:
         flags.kafka_bootstrap_servers = "localhost:9092"  # Not known yet.
         flags.input_topic = flags.input_topic or [_DEMO_TOPIC]
     config = config_from_flags(flags)
+    note_secrets(flags)
     logs = run_dir() / "logs"
     with Progress() as progress, contextlib.ExitStack() as stack:
         if not own_kafka:

@@ -35,6 +35,17 @@ def run_flags(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     """
     configure_logging(verbose=flags.verbose)
     config = config_from_flags(flags, job=job_name(beam_arguments))
+    note_secrets(flags)
+
+    from pipeline.console import Progress
+    from pipeline.job import run
+
+    with Progress() as progress:
+        return run(config, beam_arguments, progress=progress, debug=flags.debug)
+
+
+def note_secrets(flags: argparse.Namespace) -> None:
+    """Says on stderr which setting on the command line is a secret, and never its value."""
     for assignment in flags.consumer_property or ():
         key, _ = split_property("--consumer_property", assignment)
         if is_secret(key):
@@ -43,9 +54,3 @@ def run_flags(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
                 "a file for --consumer_config can not",
                 file=sys.stderr,
             )
-
-    from pipeline.console import Progress
-    from pipeline.job import run
-
-    with Progress() as progress:
-        return run(config, beam_arguments, progress=progress, debug=flags.debug)
