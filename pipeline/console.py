@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BAR_COLUMNS = 30
 _INDENT = "    "
+TABLE_HEAD = f"{'window (UTC)':<43} {'errors':>9}"
 _SILENCE = {"no_input": "no input", "no_errors": "no errors", None: ""}
 
 
@@ -92,7 +93,7 @@ def print_results(
     waiting = deque(samples)
     highest = max((json.loads(row)["count"] for row in rows), default=0) if as_table else 0
     if as_table and rows:
-        print(f"{'window (UTC)':<43} {'errors':>9}", file=out)
+        print(TABLE_HEAD, file=out)
     for row in rows:
         result = json.loads(row)
         if waiting and format_time(waiting[0].pane_end_ms) == result["window_end"]:

@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.config import JobConfig
-from pipeline.console import print_result, print_sample
+from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import read_and_filter
 from pipeline.kafka_properties import KafkaProperties
@@ -102,6 +102,8 @@ def show_results(result: Any, *, as_table: bool) -> None:
       JobFailedError: the job ended, which a live job does not do by itself.
     """
     highest = 0
+    if as_table:
+        print(TABLE_HEAD, flush=True)
     while True:
         try:
             one = _received.get(timeout=_STATE_CHECK_SECONDS)

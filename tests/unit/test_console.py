@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
-from pipeline.console import Progress, Summary, print_results
+from pipeline.console import Progress, Summary, print_result, print_results
 from transforms.results import Result
 from transforms.samples import Sample
 
@@ -116,3 +117,17 @@ def test_progress_off_a_terminal_is_a_line_per_stage(capsys: pytest.CaptureFixtu
         progress.stage("reading 3 records")
 
     assert ("", "waiting: 1 of 3\nreading 3 records\n") == capsys.readouterr()
+
+
+def test_an_amended_row_says_so() -> None:
+    """A live table shows a window again when late lines amend it."""
+    out = io.StringIO()
+    amended = json.loads(result(10, 3)) | {"revision": 2}
+
+    print_result(amended, 6, out=out)
+
+    expected = (
+        "2026-11-22T09:59:40Z - 2026-11-22T10:00:10Z         3  ███████████████"
+        "  (amended, revision 2)\n"
+    )
+    assert expected == out.getvalue()
