@@ -114,7 +114,26 @@ def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
     assert {(0, "no_input")} == {(one["count"], one["silence"]) for one in silent}
     assert "interrupted\n" == stderr
     assert [] == wait_until_none_is_left(environment)
-    assert started_by(environment) == []
+
+
+@needs_proc
+def test_a_killed_command_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    """Flink, Kafka and the expansion service end with the command, also after kill -9."""
+    environment = environment_of(tmp_path / "run")
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "flink", "--samples=0"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as job:
+        assert job.stderr is not None
+        assert any(line.startswith("counting") for line in job.stderr)
+        assert len(started_by(environment)) >= 4
+        job.kill()
+        assert -signal.SIGKILL == job.wait(DEADLINE_SECONDS)
+
+    assert [] == wait_until_none_is_left(environment)
 
 
 def test_a_live_job_without_an_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
