@@ -1,10 +1,12 @@
 """Results of a stream: on time, amended when late lines come, final in the end, zeros included.
 
-line      x              y (late)
-window    [-----------)
-emitted               ^ revision 0   ^ revision 1     ^ revision 1, final
-time      ------------|--------------|----------------|--------->
-window end     late firing     allowed lateness over
+A window, a line in it, and a line of it that comes late:
+
+    line      x              y
+    window    [-----------)
+    emitted               ^ revision 0   ^ revision 1     ^ revision 1, final
+    time      ------------|--------------|----------------|--------->
+                     window end     late firing     allowed lateness over
 """
 
 from collections.abc import Iterator
