@@ -22,7 +22,7 @@ from transforms import metrics
 from transforms.grid import Grid
 from transforms.panes import Counts, SumCountsFn
 from transforms.results import Result
-from transforms.silence import WindowCounts, silence_of
+from transforms.silence import AttachWindowFn, WindowCounts, silence_of
 
 _TOTAL = "*"
 
@@ -85,22 +85,11 @@ class SettleWindows(beam.PTransform):
         """Applies the transform."""
         return (
             counts
-            | "AttachWindow" >> beam.ParDo(_AttachSeriesFn(self._grid))
+            | "AttachWindow" >> beam.ParDo(AttachWindowFn(self._grid))
+            | "KeyBySeries" >> beam.WithKeys(_TOTAL)
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
             | "Settle" >> beam.ParDo(self._fn)
         )
-
-
-class _AttachSeriesFn(beam.DoFn):
-    def __init__(self, grid: Grid) -> None:
-        self._slide_micros = grid.slide_ms * 1000
-
-    def process(
-        self,
-        element: Counts,
-        bounds: window.IntervalWindow = beam.DoFn.WindowParam,
-    ) -> Iterator[tuple[str, WindowCounts]]:
-        yield _TOTAL, WindowCounts(bounds.end.micros // self._slide_micros, element)
 
 
 class _Settling(NamedTuple):

@@ -54,7 +54,7 @@ class FillSilence(beam.PTransform):
         """Applies the transform."""
         return (
             counts
-            | "AttachWindow" >> beam.ParDo(_AttachWindowFn(self._grid))
+            | "AttachWindow" >> beam.ParDo(AttachWindowFn(self._grid))
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
             | "Gather" >> beam.combiners.ToList()
             | "Fill" >> beam.ParDo(_FillFn(self._grid, self._job, self._max_silence_seconds))
@@ -89,7 +89,9 @@ def silence_of(counts: Counts) -> str | None:
     return NO_ERRORS if counts.lines else NO_INPUT
 
 
-class _AttachWindowFn(beam.DoFn):
+class AttachWindowFn(beam.DoFn):
+    """Counts in sliding windows, each with its window's index on the grid beside it."""
+
     def __init__(self, grid: Grid) -> None:
         self._slide_micros = grid.slide_ms * 1000
 
@@ -98,6 +100,7 @@ class _AttachWindowFn(beam.DoFn):
         element: Counts,
         bounds: window.IntervalWindow = beam.DoFn.WindowParam,
     ) -> Iterable[WindowCounts]:
+        """Gives one element for one."""
         yield WindowCounts(bounds.end.micros // self._slide_micros, element)
 
 
