@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -70,6 +71,11 @@ class Summary:
                 f"note: {_number(self.skipped_windows, 'window')} in silences longer than "
                 "--max_silence_seconds left out, each with no input"
             )
+
+
+def wants_table(output_format: str) -> bool:
+    """Whether stdout gets rows for a person: as `--output_format` says, `auto` for a terminal."""
+    return output_format == "table" or (output_format == "auto" and sys.stdout.isatty())
 
 
 def print_results(

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pipeline.config import STDOUT, JobConfig
-from pipeline.console import Progress, Summary, print_results
+from pipeline.console import Progress, Summary, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.expansion import ExpansionService
@@ -142,9 +142,7 @@ def _show(config: JobConfig, results_path: str, samples_path: str) -> None:
         shown: list[str] = []
     else:
         shown = pathlib.Path(results_path).read_text(encoding="ascii").splitlines()
-    as_table = config.output.format == "table" or (
-        config.output.format == "auto" and sys.stdout.isatty()
-    )
+    as_table = wants_table(config.output.format)
     print_results(shown, samples, as_table=as_table, out=sys.stdout, err=sys.stderr)
 
 

@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import logging
 import pathlib
-import sys
 import tempfile
 import threading
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 
 from pipeline.arguments import whole_number
 from pipeline.config import config_from_flags, names_brokers
-from pipeline.console import Progress
+from pipeline.console import Progress, wants_table
 from pipeline.errors import EXIT_DONE, ErrorWindowsError
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.demo_lines import demo_lines
@@ -92,11 +91,8 @@ def run_live(flags: argparse.Namespace) -> int:
             )
         progress.stage("counting; the first window comes when it is over (Ctrl-C ends)")
         progress.clear()
-        as_table = config.output.format == "table" or (
-            config.output.format == "auto" and sys.stdout.isatty()
-        )
         try:
-            show_results(result, as_table=as_table)
+            show_results(result, as_table=wants_table(config.output.format))
         finally:
             # Beam's own threads follow the job until it has ended.
             with contextlib.suppress(Exception):

@@ -54,7 +54,7 @@ def find_ranges(
       connection: to the brokers of `kafka`.
       kafka: topics and settings.
       limits: as the flags say.
-      show_progress: called with a short text about once a second while waiting.
+      show_progress: called with a short text several times a second while waiting.
 
     Raises:
       ServiceError: a broker does not answer.

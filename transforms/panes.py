@@ -84,7 +84,7 @@ class _CountPerPaneFn(beam.DoFn):
     """
 
     def __init__(self, grid: Grid, unit: Counts, counter_name: str) -> None:
-        self._pane_micros = grid.slide_ms * 1000
+        self._grid = grid
         self._unit = unit
         self._counter = metrics.counter(counter_name)
         self._counts: dict[int, int] = {}
@@ -100,7 +100,7 @@ class _CountPerPaneFn(beam.DoFn):
         timestamp: Timestamp = beam.DoFn.TimestampParam,
     ) -> Iterable[WindowedValue]:
         micros = timestamp.micros
-        pane = micros // self._pane_micros
+        pane = self._grid.pane_of(micros)
         counts = self._counts
         if pane in counts:
             counts[pane] += 1

@@ -140,4 +140,4 @@ def _reach_loopback_without_proxy() -> None:
     """
     given = os.environ.get(_GRPC_EXEMPT, os.environ.get("no_proxy", ""))
     exempt = [name for name in given.split(",") if name]
-    os.environ[_GRPC_EXEMPT] = ",".join([*exempt, "localhost", "127.0.0.1"])
+    os.environ[_GRPC_EXEMPT] = ",".join(dict.fromkeys([*exempt, "localhost", "127.0.0.1"]))
