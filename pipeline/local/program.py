@@ -1,0 +1,21 @@
+"""A program to be run: what a process manager needs to know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program, its arguments and its environment.
+
+    Attributes:
+      name: what it is called in messages, and its pid file and log are named after.
+      argv: the program and its arguments.
+      environment: the whole environment.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = dataclasses.field(repr=False)
