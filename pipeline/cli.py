@@ -20,6 +20,8 @@ _COMMANDS = {
     "flink": "pipeline.flink",
     "java": "pipeline.local.java_command",
     "kafka": "pipeline.local.kafka_command",
+    "results": "pipeline.results_command",
+    "watch": "pipeline.watch",
 }
 _JOB_MODULE = "pipeline.main"
 

@@ -9,10 +9,11 @@ import sys
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
+from pipeline.result_table import rank
 from transforms.escape import escape_terminal
 from transforms.results import format_time
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from transforms.samples import Sample
 
 _BAR_COLUMNS = 30
+# Rows of a silence that are shown before the rest of it becomes one line.
+_SILENT_ROWS = 6
+# Windows are amended for a while only; what is older need not be remembered.
+_REMEMBERED_RESULTS = 10_000
 _INDENT = "    "
 TABLE_HEAD = f"{'window (UTC)':<43} {'errors':>9}"
 _SILENCE = {"no_input": "no input", "no_errors": "no errors", None: ""}
@@ -122,6 +127,84 @@ def print_result(result: dict[str, object], highest: int, *, out: TextIO) -> Non
     """
     amended = f"  (amended, revision {result['revision']})" if result["revision"] else ""
     print(f"{_table_row(result, highest)}{amended}", file=out, flush=True)
+
+
+class LiveTable:
+    """The table of a live run, row by row; a context manager, whose end finishes the last line.
+
+    A result that changes nothing in the row shown for its window (a repetition, or the same
+    count once more as final) is left out. In a silence of more than six windows with no input
+    the seventh and later ones share one line, which counts up in place on a terminal.
+    """
+
+    def __init__(self, *, out: TextIO, err: TextIO, highest: int = 0) -> None:
+        """Prints nothing yet.
+
+        Args:
+          out: receives the rows.
+          err: receives the samples.
+          highest: the count that the longest bar stands for, until a higher one comes.
+        """
+        self._out = out
+        self._err = err
+        self._highest = highest
+        self._shown: dict[str, tuple[int, bool]] = {}
+        self._silent = 0
+        self._silent_end = ""
+
+    def show(self, result: dict[str, Any]) -> None:
+        """Shows one result, the JSON form parsed."""
+        # What a row shows; a final result is no news, and a lower count is an older one.
+        version = rank(result)[:2]
+        if version <= self._shown.get(result["id"], (-1, False)):
+            return
+        self._shown[result["id"]] = version
+        if len(self._shown) > _REMEMBERED_RESULTS:
+            del self._shown[next(iter(self._shown))]
+        if result["silence"] == "no_input":
+            self._silent += result["window_end"] != self._silent_end
+            self._silent_end = result["window_end"]
+            if self._silent > _SILENT_ROWS:
+                if self._out.isatty():
+                    print(f"\r{self._rest_of_silence()}", end="", file=self._out, flush=True)
+                return
+        else:
+            self._end_silence()
+        self._highest = max(self._highest, result["count"])
+        print_result(result, self._highest, out=self._out)
+
+    def show_sample(self, sample: Sample) -> None:
+        """Shows a slide's first error lines."""
+        self._end_silence()
+        print_sample(sample, err=self._err)
+
+    def note(self, text: str) -> None:
+        """Tells the person something, on a line of its own."""
+        self._end_silence()
+        print(text, file=self._err, flush=True)
+
+    def _rest_of_silence(self) -> str:
+        rest = self._silent - _SILENT_ROWS
+        return f"... {rest:,} more window{'' if rest == 1 else 's'} with no input"
+
+    def _end_silence(self) -> None:
+        if self._silent > _SILENT_ROWS:
+            # On a terminal the line stands there already.
+            print("" if self._out.isatty() else self._rest_of_silence(), file=self._out, flush=True)
+        self._silent = 0
+        self._silent_end = ""
+
+    def __enter__(self) -> LiveTable:
+        print(TABLE_HEAD, file=self._out, flush=True)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self._end_silence()
 
 
 def print_sample(sample: Sample, *, err: TextIO) -> None:

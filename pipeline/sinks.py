@@ -1,7 +1,5 @@
 """Where results and samples go: files that are complete or not there."""
 
-import base64
-import json
 import uuid
 from collections.abc import Iterable
 
@@ -9,6 +7,7 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.transforms import window
 
+from pipeline.sample_json import sample_from_json, sample_to_json
 from transforms import metrics
 from transforms.results import Result
 from transforms.samples import Sample
@@ -57,11 +56,7 @@ class WriteSamples(beam.PTransform):
 def read_samples(path: str) -> list[Sample]:
     """The samples that `WriteSamples` wrote, ordered by pane."""
     with open(path, encoding="ascii") as file:
-        rows = [json.loads(line) for line in file]
-    return [
-        Sample(pane_end_ms, total, tuple(base64.b64decode(line) for line in lines))
-        for pane_end_ms, total, lines in rows
-    ]
+        return [sample_from_json(line) for line in file]
 
 
 class _WriteResultsFn(beam.DoFn):
@@ -77,19 +72,7 @@ class _WriteResultsFn(beam.DoFn):
 
 
 def _write_samples(samples: list[Sample], path: str) -> None:
-    _write_lines(
-        path,
-        (
-            json.dumps(
-                [
-                    sample.pane_end_ms,
-                    sample.total,
-                    [base64.b64encode(line).decode("ascii") for line in sample.lines],
-                ]
-            )
-            for sample in sorted(samples)
-        ),
-    )
+    _write_lines(path, (sample_to_json(sample) for sample in sorted(samples)))
 
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:

@@ -2,11 +2,11 @@
 
 A window, a line in it, and a line of it that comes late:
 
-    line      x              y
+    line      x                   y
     window    [-----------)
-    emitted               ^ revision 0   ^ revision 1     ^ revision 1, final
-    time      ------------|--------------|----------------|--------->
-                     window end     late firing     allowed lateness over
+    emitted                ^ revision 0    ^ revision 1      ^ revision 1, final
+    time      ------------|-|--------------|----------------|--------->
+                 window end with delay   next window    allowed lateness over
 """
 
 from collections.abc import Iterator
@@ -24,24 +24,28 @@ from transforms.panes import Counts, SumCountsFn
 from transforms.results import Result
 from transforms.silence import AttachWindowFn, WindowCounts, silence_of
 
+# Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
+# newer records to be up to the present: without a delay nearly every window would be amended.
+ON_TIME_DELAY_MS = 1_000
 _TOTAL = "*"
 
 
 class SumLiveWindows(beam.PTransform):
-    """Sums the counts of sliding windows, again when late lines come.
+    """Sums the counts of sliding windows, and of late lines what they add.
 
     Input: PCollection[Counts], partial counts per pane (`CountPanes`), unbounded.
 
-    Output: PCollection[Counts] in sliding windows, always the whole sum of a window: once
-    when the watermark passes its end, and after that at most every `late_seconds` while lines
-    come that are late by no more than `allowed_lateness_seconds`. Later ones are dropped.
+    Output: PCollection[Counts] in sliding windows: once when the watermark passes a window's
+    end, and after that what late partial counts add, while lines come that are late by no
+    more than `allowed_lateness_seconds`. Later ones are dropped; Beam counts them as
+    `droppedDueToLateness`. (Increments, because Flink would keep every partial count of every
+    window for the whole lateness to give sums; `SettleWindows` adds them up.)
     """
 
-    def __init__(self, grid: Grid, allowed_lateness_seconds: int, late_seconds: int) -> None:
+    def __init__(self, grid: Grid, allowed_lateness_seconds: int) -> None:
         super().__init__()
         self._grid = grid
         self._allowed_lateness_seconds = allowed_lateness_seconds
-        self._late_seconds = late_seconds
 
     def expand(self, counts: beam.PCollection[Counts]) -> beam.PCollection[Counts]:
         """Applies the transform."""
@@ -50,10 +54,9 @@ class SumLiveWindows(beam.PTransform):
             | "SlidingWindows"
             >> beam.WindowInto(
                 window.SlidingWindows(self._grid.window_seconds, self._grid.slide_seconds),
-                trigger=trigger.AfterWatermark(
-                    late=trigger.AfterProcessingTime(self._late_seconds)
-                ),
-                accumulation_mode=trigger.AccumulationMode.ACCUMULATING,
+                # A partial count stands for a bundle of lines, so that these are few.
+                trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
+                accumulation_mode=trigger.AccumulationMode.DISCARDING,
                 allowed_lateness=Duration(seconds=self._allowed_lateness_seconds),
             )
             | "Count" >> beam.CombineGlobally(SumCountsFn()).without_defaults()
@@ -61,15 +64,16 @@ class SumLiveWindows(beam.PTransform):
 
 
 class SettleWindows(beam.PTransform):
-    """Turns the sums of live windows into results, and fills windows that no line fell in.
+    """Turns the counts of live windows into results, and fills windows that no line fell in.
 
     Input: PCollection[Counts] in sliding windows (`SumLiveWindows`).
 
     Output: PCollection[Result] in the global window. For every window on the grid, from the
-    first that holds a line on: revision 0 when the watermark passes its end, also when
-    nothing was counted in it; revision 1, 2, ... with the whole new count when late lines
-    amended it; and the last revision once more as `final` when the allowed lateness is over.
-    After `max_silence_seconds` without a line the zeros stop until the next line.
+    first that holds a line on: revision 0 when the watermark is `ON_TIME_DELAY_MS` past its
+    end, also when nothing was counted in it; revision 1, 2, ... with the whole new count when
+    late lines amended it, together with the next on-time result, so at most one per slide; and
+    the last revision as `final` when the allowed lateness is over. After `max_silence_seconds`
+    without a line the zeros stop until the next line.
 
     One key holds the state, so one worker does this; it sees sums, not lines.
     """
@@ -100,8 +104,8 @@ class _Settling(NamedTuple):
       next_index: the window whose on-time result comes next.
       next_final: the first window that is not final.
       last_line: the newest window that holds a line.
-      windows: (error lines, lines, revision) of windows that are not final and hold lines;
-        revision -1: not emitted yet.
+      windows: (error lines, lines, revision, errors told, lines told) of windows that are not
+        final and hold lines; revision -1: not told yet.
       gap: first and one past the last of the windows that a long silence left out.
     """
 
@@ -109,7 +113,7 @@ class _Settling(NamedTuple):
     next_index: int
     next_final: int
     last_line: int
-    windows: dict[int, tuple[int, int, int]]
+    windows: dict[int, tuple[int, int, int, int, int]]
     gap: tuple[int, int] = (0, 0)
 
 
@@ -127,6 +131,7 @@ class _SettleFn(beam.DoFn):
         self._allowed_lateness_seconds = allowed_lateness_seconds
         self._max_silent_windows = max_silence_seconds // grid.slide_seconds
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
+        self._late_lines = metrics.counter(metrics.LATE_LINES)
 
     def process(
         self,
@@ -135,28 +140,66 @@ class _SettleFn(beam.DoFn):
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
+        """Adds what came; emits only what no timer will."""
         index, counts = element[1]
         stored = state.read()
         now = _Settling(*stored) if stored else _Settling(False, index, index, index, {})
         if now.started and index < now.next_index:
-            # Without an entry: a window of zeros was its revision 0, unless the window is
-            # older than the grid, which began with a later line.
-            unknown = (0, 0, -1 if index < now.next_final else 0)
-            *earlier, revision = now.windows.get(index, unknown)
-            if [counts.errors, counts.lines] == earlier:
-                return  # Beam fires a window once more when its lateness is over.
-            amended = counts.errors != earlier[0] or revision < 0
-            revision += amended
-            now.windows[index] = (counts.errors, counts.lines, revision)
-            now = now._replace(next_final=min(now.next_final, index))
+            self._late_lines.inc(counts.lines)
+            if index < now.next_final:
+                # The grid began with a later line: it begins here now.
+                yield from self._zeros(index + 1, now.next_final)
+                now = now._replace(next_final=index)
+                now.windows[index] = (0, 0, -1, 0, 0)
+            self._add(now, index, counts)
             final.set(self._final_time(now.next_final))
-            if amended:
-                yield self._result(index, counts, revision, final=False)
+            if self._is_too_silent(now):
+                yield from self._amend(now)
         else:
-            now.windows[index] = (counts.errors, counts.lines, -1)
+            self._add(now, index, counts)
             now = self._go_on_at(now, index)
-            on_time.set(self._end(now.next_index))
+            on_time.set(self._on_time(now.next_index))
         state.write(tuple(now))
+
+    @staticmethod
+    def _add(now: _Settling, index: int, counts: Counts) -> None:
+        # Without an entry a window that is over was told as zeros, revision 0.
+        unknown = (0, 0, 0 if now.started and index < now.next_index else -1, 0, 0)
+        errors, lines, *told = now.windows.get(index, unknown)
+        now.windows[index] = (errors + counts.errors, lines + counts.lines, *told)  # type: ignore[assignment]
+
+    def _amend(self, now: _Settling) -> Iterator[Result]:
+        """Tells the windows that are over and changed since they were told."""
+        for index in sorted(now.windows):
+            if index >= now.next_index:
+                break
+            revision, changed = self._revision(now, index)
+            if changed:
+                yield self._tell(now, index, revision)
+
+    @staticmethod
+    def _revision(now: _Settling, index: int) -> tuple[int, bool]:
+        """The revision that a window is in now, and whether that is still to be told."""
+        errors, lines, revision, *told = now.windows[index]
+        # Lines where there was no input change what a count of 0 means.
+        changed = revision < 0 or (errors, silence_of(Counts(errors, lines))) != (
+            told[0],
+            silence_of(Counts(*told)),
+        )
+        return revision + changed, changed
+
+    def _tell(self, now: _Settling, index: int, revision: int) -> Result:
+        errors, lines, *_ = now.windows[index]
+        now.windows[index] = (errors, lines, revision, errors, lines)
+        return self._result(index, Counts(errors, lines), revision, final=False)
+
+    def _zeros(self, first: int, stop: int) -> Iterator[Result]:
+        """On-time results of windows that nothing was counted in, unless they are too many."""
+        if stop - first > self._max_silent_windows:
+            self._skipped.inc(stop - first)
+            return
+        for index in range(first, stop):
+            yield self._result(index, Counts(0, 0), 0, final=False)
 
     def _go_on_at(self, now: _Settling, index: int) -> _Settling:
         """The state when the next window with lines is `index`, not yet emitted."""
@@ -182,16 +225,17 @@ class _SettleFn(beam.DoFn):
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
-        """Emits the next window, and looks forward to the one after it."""
+        """Emits amended windows and the next one, and looks forward to the one after it."""
         now = _Settling(*state.read())
+        yield from self._amend(now)
         index = now.next_index
-        errors, lines, _ = now.windows.get(index, (0, 0, -1))
         if index in now.windows:
-            now.windows[index] = (errors, lines, 0)
-        yield self._result(index, Counts(errors, lines), 0, final=False)
+            yield self._tell(now, index, 0)
+        else:
+            yield self._result(index, Counts(0, 0), 0, final=False)
         now = now._replace(started=True, next_index=index + 1)
         if not self._is_too_silent(now):
-            on_time.set(self._end(index + 1))
+            on_time.set(self._on_time(index + 1))
         final.set(self._final_time(now.next_final))
         state.write(tuple(now))
 
@@ -205,18 +249,22 @@ class _SettleFn(beam.DoFn):
         now = _Settling(*state.read())
         index = now.gap[1] if now.next_final == now.gap[0] < now.gap[1] else now.next_final
         if index < now.next_index:
-            errors, lines, revision = now.windows.pop(index, (0, 0, 0))
+            revision = self._revision(now, index)[0] if index in now.windows else 0
+            errors, lines, *_ = now.windows.pop(index, (0, 0))
             yield self._result(index, Counts(errors, lines), revision, final=True)
             now = now._replace(next_final=index + 1)
             if now.next_final < now.next_index:
                 final.set(self._final_time(now.next_final))
         state.write(tuple(now))
 
+    def _on_time(self, index: int) -> Timestamp:
+        return self._end(index) + Duration(micros=ON_TIME_DELAY_MS * 1000)
+
     def _end(self, index: int) -> Timestamp:
         return Timestamp(micros=self._grid.window_end_ms(index) * 1000)
 
     def _final_time(self, index: int) -> Timestamp:
-        return self._end(index) + Duration(seconds=self._allowed_lateness_seconds)
+        return self._on_time(index) + Duration(seconds=self._allowed_lateness_seconds)
 
     def _result(self, index: int, counts: Counts, revision: int, *, final: bool) -> Result:
         return Result(

@@ -10,6 +10,7 @@ from apache_beam.runners.runner import PipelineResult
 NAMESPACE = "error_windows"
 LINES_READ = "lines_read"
 ERROR_LINES = "error_lines"
+LATE_LINES = "late_lines"
 TOMBSTONES = "tombstones"
 RESULTS_WRITTEN = "results_written"
 SILENT_WINDOWS_SKIPPED = "silent_windows_skipped"

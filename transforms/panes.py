@@ -16,7 +16,7 @@ from transforms import metrics
 from transforms.grid import Grid
 
 # Forged event times must not make a bundle's table of panes grow without end.
-_MAX_PANES_PER_BUNDLE = 10_000
+MAX_PANES_PER_BUNDLE = 10_000
 
 
 class Counts(NamedTuple):
@@ -109,7 +109,7 @@ class _CountPerPaneFn(beam.DoFn):
             return ()
         counts[pane] = 1
         self._latest[pane] = micros
-        return tuple(self._flush()) if len(counts) > _MAX_PANES_PER_BUNDLE else ()
+        return tuple(self._flush()) if len(counts) > MAX_PANES_PER_BUNDLE else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         yield from self._flush()

@@ -1,14 +1,16 @@
 """Takes a few error lines of every slide, to show what the counts are made of."""
 
 import bisect
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import window
 from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.grid import Grid
+from transforms.panes import MAX_PANES_PER_BUNDLE
 
 # A sample is for a person's eye; a line of a megabyte is not.
 MAX_SAMPLE_BYTES = 1_000
@@ -49,9 +51,9 @@ class SampleErrorLines(beam.PTransform):
         """Applies the transform."""
         return (
             lines
-            | "Stamp" >> beam.ParDo(_StampFn())
+            | "FirstOfBundle" >> beam.ParDo(_FirstOfBundleFn(self._grid, self._size))
             | "Slides" >> beam.WindowInto(window.FixedWindows(self._grid.slide_seconds))
-            | "First" >> beam.CombineGlobally(FirstLinesFn(self._size)).without_defaults()
+            | "First" >> beam.CombineGlobally(_MergeFirstLinesFn(self._size)).without_defaults()
             | "AttachPane" >> beam.ParDo(_AttachPaneFn())
         )
 
@@ -91,11 +93,39 @@ class FirstLinesFn(beam.CombineFn):
         return total, tuple(line for _, line in kept)
 
 
-class _StampFn(beam.DoFn):
+class _MergeFirstLinesFn(FirstLinesFn):
+    """Takes what bundles kept, instead of lines."""
+
+    def add_input(self, accumulator: _Accumulator, element: Any) -> _Accumulator:
+        return self.merge_accumulators([accumulator, element])
+
+
+@beam.typehints.with_output_types(tuple[int, list[tuple[int, bytes]]])
+class _FirstOfBundleFn(beam.DoFn):
+    """Keeps the first lines of every pane and bundle, so that few of them travel on."""
+
+    def __init__(self, grid: Grid, size: int) -> None:
+        self._grid = grid
+        self._first = FirstLinesFn(size)
+        self._panes: dict[int, _Accumulator] = {}
+
+    def start_bundle(self) -> None:
+        self._panes = {}
+
     def process(
         self, element: bytes, timestamp: Timestamp = beam.DoFn.TimestampParam
-    ) -> Iterable[_Stamped]:
-        yield timestamp.micros, element[:MAX_SAMPLE_BYTES]
+    ) -> Iterable[WindowedValue]:
+        pane = self._grid.pane_of(timestamp.micros)
+        kept = self._panes.get(pane) or self._first.create_accumulator()
+        stamped = (timestamp.micros, element[:MAX_SAMPLE_BYTES])
+        self._panes[pane] = self._first.add_input(kept, stamped)
+        return tuple(self.finish_bundle()) if len(self._panes) > MAX_PANES_PER_BUNDLE else ()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        panes, self._panes = self._panes, {}
+        for kept in panes.values():
+            latest = Timestamp(micros=kept[1][-1][0])
+            yield WindowedValue(kept, latest, (window.GlobalWindow(),))
 
 
 class _AttachPaneFn(beam.DoFn):

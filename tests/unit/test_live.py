@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.grid import Grid
-from transforms.live import _SettleFn
+from transforms.live import ON_TIME_DELAY_MS, _SettleFn
 from transforms.panes import Counts
 from transforms.silence import WindowCounts
 
@@ -47,12 +47,12 @@ class Timer:
 class Runner:
     """Feeds sums and moves the watermark; fires timers in the order of their times."""
 
-    def __init__(self, *, max_silence_seconds: int = 1000) -> None:
-        self._fn = _SettleFn(Grid(30, 10), "errors", 20, max_silence_seconds)
+    def __init__(self, *, lateness_seconds: int = 20, max_silence_seconds: int = 1000) -> None:
+        self._fn = _SettleFn(Grid(30, 10), "errors", lateness_seconds, max_silence_seconds)
         self._state, self._on_time, self._final = State(), Timer(), Timer()
 
     def sums(self, *sums: Sum) -> list[Row]:
-        """Feeds (window index, error lines, lines) and returns what comes out."""
+        """Feeds what (window index, error lines, lines) add and returns what comes out."""
         return [
             row
             for index, errors, lines in sums
@@ -67,13 +67,14 @@ class Runner:
         ]
 
     def watermark(self, seconds: int) -> list[Row]:
-        """Moves the watermark and returns what the timers due bring out."""
+        """Moves the watermark to the delay after a time; returns what timers due bring out."""
+        now = Timestamp(seconds) + Duration(micros=ON_TIME_DELAY_MS * 1000)
         rows: list[Row] = []
         while True:
             due = [
                 (timer.at, number)
                 for number, timer in enumerate((self._on_time, self._final))
-                if timer.at is not None and timer.at <= Timestamp(seconds)
+                if timer.at is not None and timer.at <= now
             ]
             if not due:
                 return rows
@@ -127,16 +128,45 @@ def test_silent_windows_get_zeros_with_the_reason() -> None:
     assert expected == rows
 
 
-def test_late_lines_amend_with_the_whole_new_count() -> None:
-    """Every new count is the next revision; the same count again is none."""
+def test_late_lines_amend_with_the_whole_new_count_once_per_slide() -> None:
+    """What late lines added since makes one revision, told with the next window."""
     runner = Runner()
     runner.sums((3, 1, 1))
     runner.watermark(35)
 
-    assert [(30, 4, 1, False, None)] == runner.sums((3, 4, 4))
-    assert [] == runner.sums((3, 4, 4))
-    assert [] == runner.sums((3, 4, 9))
-    assert [(30, 5, 2, False, None)] == runner.sums((3, 5, 9))
+    assert [] == runner.sums((3, 3, 3), (3, 1, 1))
+    expected = [(30, 5, 1, False, None), (40, 0, 0, False, "no_input")]
+    assert expected == runner.watermark(40)
+
+
+def test_late_lines_that_are_no_errors_amend_nothing() -> None:
+    """Neither the count nor what it means has changed."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(35)
+    runner.sums((3, 0, 5))
+
+    assert [(40, 0, 0, False, "no_input")] == runner.watermark(40)
+
+
+def test_sums_of_one_window_add_up_before_its_end() -> None:
+    """A window may come in parts."""
+    runner = Runner()
+    runner.sums((3, 1, 2), (3, 2, 5))
+
+    assert [(30, 3, 0, False, None)] == runner.watermark(30)
+
+
+def test_late_lines_without_errors_tell_that_there_was_input() -> None:
+    """The count stays 0, the reason for it does not."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(45)
+    runner.sums((4, 0, 2))
+
+    rows = [row for row in runner.watermark(50) if not row[3]]
+
+    assert [(40, 0, 1, False, "no_errors"), (50, 0, 0, False, "no_input")] == rows
 
 
 def test_a_window_of_zeros_is_amended_too() -> None:
@@ -144,8 +174,11 @@ def test_a_window_of_zeros_is_amended_too() -> None:
     runner = Runner()
     runner.sums((3, 1, 1))
     runner.watermark(45)
+    runner.sums((4, 2, 2))
 
-    assert [(40, 2, 1, False, None)] == runner.sums((4, 2, 2))
+    rows = [row for row in runner.watermark(50) if not row[3]]
+
+    assert [(40, 2, 1, False, None), (50, 0, 0, False, "no_input")] == rows
 
 
 def test_a_window_before_the_first_gets_its_first_result_late() -> None:
@@ -153,8 +186,40 @@ def test_a_window_before_the_first_gets_its_first_result_late() -> None:
     runner = Runner()
     runner.sums((5, 1, 1))
     runner.watermark(50)
+    runner.sums((4, 2, 2))
 
-    assert [(40, 2, 0, False, None)] == runner.sums((4, 2, 2))
+    rows = [row for row in runner.watermark(60) if not row[3]]
+
+    assert [(40, 2, 0, False, None), (60, 0, 0, False, "no_input")] == rows
+
+
+def test_windows_between_an_older_line_and_the_first_are_filled() -> None:
+    """The grid begins with the oldest line, in whatever order its windows come."""
+    runner = Runner(lateness_seconds=200)
+    runner.sums((9, 1, 1))
+    runner.watermark(90)
+
+    rows = runner.sums((6, 2, 2), (5, 2, 2), (7, 2, 2))
+    rows += [row for row in runner.watermark(100) if not row[3]]
+
+    expected = [
+        (70, 0, 0, False, "no_input"),
+        (80, 0, 0, False, "no_input"),
+        (50, 2, 0, False, None),
+        (60, 2, 0, False, None),
+        (70, 2, 1, False, None),
+        (100, 0, 0, False, "no_input"),
+    ]
+    assert expected == rows
+
+
+def test_late_lines_are_told_at_once_when_no_timer_runs_any_more() -> None:
+    """After the longest silence there is no next window to wait for."""
+    runner = Runner(max_silence_seconds=20)
+    runner.sums((3, 1, 1))
+    runner.watermark(52)
+
+    assert [(50, 1, 1, False, None)] == runner.sums((5, 1, 1))
 
 
 def test_the_last_revision_comes_once_more_as_final_when_lateness_is_over() -> None:
@@ -162,7 +227,7 @@ def test_the_last_revision_comes_once_more_as_final_when_lateness_is_over() -> N
     runner = Runner()
     runner.sums((3, 1, 1))
     runner.watermark(35)
-    runner.sums((3, 4, 4))
+    runner.sums((3, 3, 3))
 
     finals = [row for row in runner.watermark(60) if row[3]]
 

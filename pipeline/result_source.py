@@ -1,0 +1,231 @@
+"""Reads results from where a job wrote them: a topic, a folder, or one file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.errors import UsageError
+from pipeline.kafka_errors import BOOTSTRAP_FLAG
+from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
+from pipeline.result_table import parse_result
+from transforms.escape import escape_terminal
+
+if TYPE_CHECKING:
+    from transforms.samples import Sample
+
+_FLAG = "--from"
+_TOPIC_PREFIX = "kafka:"
+_POLL_SECONDS = 0.5
+_RESULTS = re.compile(r"results-.*\.jsonl")
+_SAMPLES = re.compile(r"samples-.*\.jsonl")
+
+
+class ResultSource(Protocol):
+    """Where results are read.
+
+    Attributes:
+      name: what messages call it.
+      bad_lines: lines or records so far that are no results.
+    """
+
+    name: str
+    bad_lines: int
+
+    def read_all(self) -> Iterator[dict[str, Any]]:
+        """Yields what is there, up to its end at the start, and ends."""
+        ...
+
+    def follow(self, stop: threading.Event) -> Iterator[dict[str, Any] | Sample | None]:
+        """Yields what is there and what comes, until `stop` is set.
+
+        The first None says that all that was there at the start has been read; later ones come
+        about every half a second while there is nothing, so that a caller can look at other things.
+        """
+        ...
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say where results are read, and whose."""
+    parser.add_argument(
+        _FLAG,
+        dest="source",
+        metavar="kafka:TOPIC|PATH",
+        required=True,
+        help="a topic, a folder with results-*.jsonl, or one file of JSON lines",
+    )
+    parser.add_argument("--job", metavar="NAME", help="only results of this job")
+    kafka = parser.add_argument_group("Kafka, for a topic")
+    kafka.add_argument(
+        BOOTSTRAP_FLAG, metavar="HOST:PORT[,HOST:PORT]", help="addresses of the brokers"
+    )
+    kafka.add_argument(
+        "--consumer_config",
+        metavar="FILE",
+        help="a .properties file of Java consumer settings, the place for passwords",
+    )
+    kafka.add_argument(
+        "--consumer_property",
+        metavar="KEY=VALUE",
+        action="append",
+        help="one Java consumer setting; beats the file; repeat it for several",
+    )
+
+
+def bad_lines_note(source: ResultSource) -> str:
+    """What to tell about lines that are no results; safe for a terminal."""
+    count = source.bad_lines
+    noun = "line is no result and was" if count == 1 else "lines are no results and were"
+    return escape_terminal(f"note: {count:,} {noun} left out of {source.name}")
+
+
+def source_from_flags(flags: argparse.Namespace) -> ResultSource:
+    """The source that the flags of `add_source_flags` name; nothing is read yet.
+
+    Raises:
+      UsageError: there is no such folder or file, or brokers are missing, or a setting is wrong.
+    """
+    if flags.source.startswith(_TOPIC_PREFIX):
+        from pipeline.results_topic import TopicResults
+
+        topic = flags.source.removeprefix(_TOPIC_PREFIX)
+        if not topic:
+            raise UsageError(_FLAG, "no topic", got=flags.source, fix="Write kafka:TOPIC.")
+        return TopicResults(topic, _kafka_properties(flags))
+    path = pathlib.Path(flags.source)
+    if not flags.source or not path.exists():
+        raise UsageError(
+            _FLAG,
+            "no such folder or file",
+            got=flags.source,
+            fix="Give kafka:TOPIC, a folder or a file.",
+        )
+    return PathResults(path)
+
+
+class PathResults:
+    """Reads results from the files of a folder, or from one file.
+
+    Only whole lines count: a last one without a newline is still being written, or was left by
+    a writer that was killed.
+
+    Attributes:
+      name: what messages call it.
+      bad_lines: lines so far that are no results.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.name = str(path)
+        self.bad_lines = 0
+        self._path = path
+        self._tails: dict[str, _Tail] = {}
+
+    def read_all(self) -> Iterator[dict[str, Any]]:
+        """Yields what is there. Raises UsageError if a file cannot be read."""
+        with _reading(self._path):
+            for path in self._paths(_RESULTS):
+                yield from self._results(_Tail(path))
+
+    def follow(self, stop: threading.Event) -> Iterator[dict[str, Any] | Sample | None]:
+        """Yields results and samples, also of files that are new or grow, until `stop` is set.
+
+        Raises:
+          UsageError: a file cannot be read.
+        """
+        while not stop.is_set():
+            with _reading(self._path):
+                # Before results: a sample is shown before the window that ends with it.
+                for path in self._paths(_SAMPLES):
+                    yield from self._samples(self._tails.setdefault(path, _Tail(path)))
+                for path in self._paths(_RESULTS):
+                    yield from self._results(self._tails.setdefault(path, _Tail(path)))
+            yield None
+            stop.wait(_POLL_SECONDS)
+
+    def _paths(self, pattern: re.Pattern[str]) -> list[str]:
+        if not self._path.is_dir():
+            return [str(self._path)] if pattern is _RESULTS else []
+        with os.scandir(self._path) as entries:
+            return sorted(entry.path for entry in entries if pattern.fullmatch(entry.name))
+
+    def _results(self, tail: _Tail) -> Iterator[dict[str, Any]]:
+        for line in tail.new_lines():
+            result = parse_result(line)
+            if result is None:
+                self.bad_lines += 1
+            else:
+                yield result
+
+    def _samples(self, tail: _Tail) -> Iterator[Sample]:
+        # Here, because it loads Beam.
+        from pipeline.sample_json import sample_from_json
+
+        for line in tail.new_lines():
+            try:
+                yield sample_from_json(line)
+            except ValueError:
+                self.bad_lines += 1
+
+
+class _Tail:
+    """A file that grows, and how far it has been read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file_number = 0
+        self._size = 0
+        self._position = 0
+
+    def new_lines(self) -> Iterator[bytes]:
+        """Yields the whole lines behind the position; a file that is gone has none."""
+        try:
+            now = os.stat(self._path)
+            if now.st_ino != self._file_number or now.st_size < self._position:
+                # Another file under this name: a bounded job replaces its output.
+                self._position = 0
+            elif now.st_size == self._size:
+                return
+            file = open(self._path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            return
+        self._file_number, self._size = now.st_ino, now.st_size
+        with file:
+            file.seek(self._position)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._position += len(line)
+                yield line
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            _FLAG,
+            f"cannot be read ({error.strerror})",
+            got=error.filename or str(path),
+            fix="Give a folder or file that you may read.",
+        ) from None
+
+
+def _kafka_properties(flags: argparse.Namespace) -> KafkaProperties:
+    settings: dict[str, str] = {}
+    if flags.consumer_config is not None:
+        settings |= read_properties_file("--consumer_config", flags.consumer_config)
+    for assignment in flags.consumer_property or ():
+        key, value = split_property("--consumer_property", assignment)
+        settings[key] = value
+    if flags.kafka_bootstrap_servers is not None:
+        settings["bootstrap.servers"] = flags.kafka_bootstrap_servers
+    if not settings.get("bootstrap.servers"):
+        raise UsageError(BOOTSTRAP_FLAG, "missing", fix="Give the brokers, such as localhost:9092.")
+    return KafkaProperties(settings)
