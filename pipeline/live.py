@@ -21,16 +21,12 @@ from apache_beam.runners.runner import PipelineState
 from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
-from pipeline.graph import read_and_filter
+from pipeline.graph import build_live_graph
 from pipeline.kafka_properties import KafkaProperties
-from transforms.live import SettleWindows, SumLiveWindows
-from transforms.panes import CountPanes
 from transforms.results import Result
-from transforms.samples import Sample, SampleErrorLines
+from transforms.samples import Sample
 
 CHECKPOINT_INTERVAL_MS = 10_000
-# Late lines are gathered for so long before they amend a window.
-_LATE_SECONDS = 5
 _STATE_CHECK_SECONDS = 1.0
 _MAX_PARALLELISM = 128
 _RETRIES = 1_000
@@ -51,7 +47,6 @@ class _HandOverFn(beam.DoFn):
 def submit(
     config: JobConfig,
     *,
-    allowed_lateness_seconds: int,
     expansion_address: str,
     job_endpoint: str,
     checkpoints_dir: pathlib.Path,
@@ -60,26 +55,19 @@ def submit(
 
     Args:
       config: the checked configuration; read limits do not count.
-      allowed_lateness_seconds: so long after its end a window can be amended.
       expansion_address: of the expansion service, `host:port`.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
     """
-    grid = config.grid
     pipeline = beam.Pipeline(options=_options(job_endpoint, checkpoints_dir))
-    source = read_unbounded(config.kafka.properties, config.kafka.topics, expansion_address)
-    lines, errors = read_and_filter(pipeline, config, source)
-    results = (
-        {"lines": lines, "errors": errors}
-        | "CountPanes" >> CountPanes(grid)
-        | "CountWindows" >> SumLiveWindows(grid, allowed_lateness_seconds, _LATE_SECONDS)
-        | "SettleWindows"
-        >> SettleWindows(grid, config.job, allowed_lateness_seconds, config.max_silence_seconds)
-    )
-    _ = results | "ShowResults" >> beam.ParDo(_HandOverFn())
-    if config.output.samples:
-        samples = errors | "SampleErrorLines" >> SampleErrorLines(grid, config.output.samples)
-        _ = samples | "ShowSamples" >> beam.ParDo(_HandOverFn())
+    sources = {
+        topic: read_unbounded(config.kafka.properties, [topic], expansion_address)
+        for topic in config.kafka.topics
+    }
+    outputs = build_live_graph(pipeline, config, sources)
+    _ = outputs.results | "ShowResults" >> beam.ParDo(_HandOverFn())
+    if outputs.samples is not None:
+        _ = outputs.samples | "ShowSamples" >> beam.ParDo(_HandOverFn())
     return pipeline.run()
 
 

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import logging
 import pathlib
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
 
+from pipeline import live_demo
 from pipeline.arguments import whole_number
-from pipeline.config import config_from_flags, names_brokers
+from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
-from pipeline.errors import EXIT_DONE, ErrorWindowsError
+from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import KafkaConnection
-from pipeline.local.demo_lines import demo_lines
+from pipeline.live_config import live_config_from_flags
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.local.folders import run_dir
 from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
-from pipeline.local.produce import Record, produce_records
 from pipeline.logs import configure_logging
 from pipeline.main import note_secrets
 
-_DEMO_TOPIC = "demo-logs"
-_DEMO_PARTITIONS = 2
 _LOG = logging.getLogger(__name__)
 
 
@@ -41,13 +36,19 @@ def run_live(flags: argparse.Namespace) -> int:
     configure_logging(verbose=flags.verbose)
     # Beam's threads that talk to the job server end with a traceback when it ends first.
     threading.excepthook = _log_failure
-    lateness = whole_number("--allowed_lateness_seconds", flags.allowed_lateness_seconds, minimum=0)
     rate = whole_number("--demo_rate", flags.demo_rate)
     own_kafka = not names_brokers(flags)
     if own_kafka:
         flags.kafka_bootstrap_servers = "localhost:9092"  # Not known yet.
-        flags.input_topic = flags.input_topic or [_DEMO_TOPIC]
-    config = config_from_flags(flags)
+        flags.input_topic = flags.input_topic or [live_demo.TOPIC]
+    config = live_config_from_flags(flags).job
+    if flags.output != STDOUT:
+        raise UsageError(
+            "--output",
+            "with --flink_master=[local] results go to stdout",
+            got=flags.output,
+            fix="Redirect stdout, or leave --flink_master away.",
+        )
     note_secrets(flags)
     logs = run_dir() / "logs"
     with Progress() as progress, contextlib.ExitStack() as stack:
@@ -71,23 +72,24 @@ def run_live(flags: argparse.Namespace) -> int:
             kafka = stack.enter_context(
                 EmbeddedKafka(folder / "kafka", log_path=logs / "demo-kafka.log")
             )
-            kafka.create_topic(config.kafka.topics[0], _DEMO_PARTITIONS)
+            kafka.create_topic(config.kafka.topics[0], live_demo.PARTITIONS)
             flags.kafka_bootstrap_servers = kafka.bootstrap_servers
-            config = config_from_flags(flags)
+            config = live_config_from_flags(flags).job
         progress.stage("submitting the job to Flink")
 
         from pipeline.live import show_results, submit
 
         result = submit(
             config,
-            allowed_lateness_seconds=lateness,
             expansion_address=expansion.address(),
             job_endpoint=job_server.address(),
             checkpoints_dir=folder / "checkpoints",
         )
         if own_kafka:
             stack.enter_context(
-                _demo_producer(config.kafka.bootstrap_servers, config.kafka.topics[0], rate)
+                live_demo.demo_producer(
+                    config.kafka.bootstrap_servers, config.kafka.topics[0], rate
+                )
             )
         progress.stage("counting; the first window comes when it is over (Ctrl-C ends)")
         progress.clear()
@@ -102,35 +104,3 @@ def run_live(flags: argparse.Namespace) -> int:
 
 def _log_failure(failure: threading.ExceptHookArgs) -> None:
     _LOG.error("thread %s failed", failure.thread, exc_info=failure.exc_value)
-
-
-@contextlib.contextmanager
-def _demo_producer(bootstrap_servers: str, topic: str, rate: int) -> Iterator[None]:
-    """Produces demo lines, `rate` a second, with the present as event time, until left."""
-    stopped = threading.Event()
-
-    def lines() -> Iterator[Record]:
-        for seed in itertools.count(1):
-            now_ms = int(time.time() * 1000)
-            for number, (timestamp_ms, line) in enumerate(
-                demo_lines(rate, seed=seed, end_time_ms=now_ms, span_seconds=1)
-            ):
-                yield Record(
-                    value=line, timestamp_ms=timestamp_ms, partition=number % _DEMO_PARTITIONS
-                )
-            if stopped.wait(max(0.0, now_ms / 1000 + 1 - time.time())):
-                return
-
-    def produce() -> None:
-        try:
-            produce_records(bootstrap_servers, topic, lines())
-        except ErrorWindowsError:
-            _LOG.exception("the demo producer ended")
-
-    thread = threading.Thread(target=produce, name="demo-producer", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()

@@ -1,27 +1,14 @@
-"""Beam's Flink job server with Flink's mini-cluster inside: a live runner in one process."""
+"""Beam's Flink job server: translates graphs for a cluster, or runs them in itself."""
 
 from __future__ import annotations
 
 import pathlib
 
+from pipeline.local.flink_config import OPEN_PACKAGES, job_settings, write_config
 from pipeline.local.java_service import JavaService
 from pipeline.local.ports import free_ports
 
-# What Flink opens by reflection on Java 17 and later, as its own start scripts list it.
-_OPENED_PACKAGES = (
-    "java.lang",
-    "java.lang.reflect",
-    "java.io",
-    "java.net",
-    "java.nio",
-    "sun.nio.ch",
-    "java.text",
-    "java.time",
-    "java.util",
-    "java.util.concurrent",
-    "java.util.concurrent.atomic",
-    "java.util.concurrent.locks",
-)
+LOCAL_MASTER = "[local]"
 
 
 class FlinkJobServer(JavaService):
@@ -30,25 +17,36 @@ class FlinkJobServer(JavaService):
     Args:
       log_path: its stdout and stderr, appended to.
       artifacts_dir: where jobs put the files that workers fetch.
+      flink_master: `host:port` of a cluster's REST API; `[local]`: Flink's mini-cluster
+        inside this process.
+      conf_dir: for Flink settings of the jobs that Beam has no option for; written.
     """
 
-    def __init__(self, log_path: pathlib.Path, artifacts_dir: pathlib.Path) -> None:
+    def __init__(
+        self,
+        log_path: pathlib.Path,
+        artifacts_dir: pathlib.Path,
+        flink_master: str = LOCAL_MASTER,
+        conf_dir: pathlib.Path | None = None,
+    ) -> None:
         job_port, artifact_port = free_ports(2)
+        configured = []
+        if conf_dir is not None:
+            configured = [f"--flink-conf-dir={write_config(conf_dir, job_settings())}"]
         super().__init__(
             "Flink job server",
             jar_set="flink",
             main_class="org.apache.beam.runners.flink.FlinkJobServerDriver",
             port=job_port,
-            java_options=[
-                f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED_PACKAGES
-            ],
+            java_options=OPEN_PACKAGES,
             arguments=[
-                "--flink-master=[local]",
+                f"--flink-master={flink_master}",
                 "--job-host=localhost",
                 f"--job-port={job_port}",
                 f"--artifact-port={artifact_port}",
                 "--expansion-port=0",
                 f"--artifacts-dir={artifacts_dir}",
+                *configured,
             ],
             log_path=log_path,
         )

@@ -14,8 +14,12 @@ class Program:
       name: what it is called in messages, and its pid file and log are named after.
       argv: the program and its arguments.
       environment: the whole environment.
+      autostart: whether a supervisor starts it together with the others.
+      ends_well: whether exit code 0 means that it is not to be started again.
     """
 
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = dataclasses.field(repr=False)
+    autostart: bool = True
+    ends_well: bool = False

@@ -83,6 +83,16 @@ class TestShippedSets:
         """What reads Kafka is the same jar for jar on Flink, so results cannot differ by it."""
         assert set() == set(jar_lock.read_lock("beam")) - set(jar_lock.read_lock("flink"))
 
+    def test_s3_fits_flink(self) -> None:
+        """The plugin for checkpoints in a store is one jar, of the version of Flink itself."""
+        [plugin] = jar_lock.read_lock("s3")
+        runtimes = [
+            jar.version
+            for jar in jar_lock.read_lock("flink")
+            if jar.module == "org.apache.flink:flink-runtime"
+        ]
+        assert [plugin.version] == runtimes
+
     def test_one_version(self) -> None:
         """No set has two versions of a module, which would hide each other."""
         for name in jar_lock.set_names():

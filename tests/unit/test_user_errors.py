@@ -95,7 +95,8 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
         ),
         (
             [*KAFKA, "--output=kafka:counts"],
-            "--output: a Kafka topic is not offered yet, got 'kafka:counts'. Use - or a path.",
+            "--output: only live jobs write to Kafka topics, got 'kafka:counts'. "
+            "Use - or a path, or run_flink.sh.",
         ),
         (
             [*KAFKA, "--consumer_property=sasl.username=me"],

@@ -1,0 +1,87 @@
+"""What comes before a live job is submitted: its input and output are there, its flags kept."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from pipeline.errors import UsageError
+from pipeline.flink_rest import FlinkRest
+from pipeline.job_spec import JobSpec, kept_flags
+from pipeline.kafka_connection import KafkaConnection
+from pipeline.live_config import LiveConfig
+
+
+def check_input(config: LiveConfig) -> None:
+    """Asks the brokers for the topics.
+
+    Raises:
+      ServiceError, UsageError: no broker answers, or a topic does not exist.
+    """
+    KafkaConnection(config.job.kafka).partitions()
+
+
+def prepare_output(config: LiveConfig) -> None:
+    """Makes the folder or the topic that results go to, if it is not there.
+
+    Raises:
+      ServiceError, UsageError: it cannot be made.
+    """
+    topic = config.output_topic
+    if topic is None:
+        try:
+            pathlib.Path(config.output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                "--output",
+                f"its folder cannot be made ({error.strerror})",
+                got=config.output,
+                fix="Choose another place.",
+            ) from None
+        return
+    from pipeline.results_topic import ensure_results_topic
+
+    note = ensure_results_topic(topic, config.job.kafka.properties)
+    if note is not None:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def prepare_job(folder: pathlib.Path, flags: argparse.Namespace, rest_urls: Sequence[str]) -> None:
+    """Writes what the driver is told.
+
+    Raises:
+      UsageError: a flag is wrong.
+    """
+    fresh_since = None
+    if flags.fresh or flags.restore_from:
+        # What is older belongs to the history that is left behind.
+        fresh_since = datetime.datetime.now(datetime.timezone.utc)
+    before = JobSpec.read(folder)
+    same_job = before is not None and before.flags.get("job_name") == flags.job_name
+    if fresh_since is None and before is not None and same_job:
+        fresh_since = before.not_before
+    folder.mkdir(parents=True, exist_ok=True)
+    restore_from = flags.restore_from
+    if restore_from is not None and "://" not in restore_from:
+        restore_from = str(pathlib.Path(restore_from).absolute())
+    JobSpec(kept_flags(flags, folder), tuple(rest_urls), fresh_since, restore_from).write(folder)
+
+
+def require_no_live_job(rest: FlinkRest, job: str) -> None:
+    """Fails if a job of the name runs.
+
+    Raises:
+      UsageError: it does.
+    """
+    live = rest.live_job(job)
+    if live is not None:
+        raise UsageError(
+            "--job_name",
+            f"a job of this name is {live.state} as {live.id}",
+            got=job,
+            fix="To change it: `run_flink.sh savepoint --cancel`, then start it again; "
+            "or choose another name.",
+        )

@@ -1,0 +1,37 @@
+"""Keeps secrets out of the job: workers read them from a file when they connect.
+
+A job's graph can be read by whoever sees the cluster. Where a setting is a secret, the graph
+holds `${file:PATH:KEY}` instead, which Kafka's Java client resolves on the worker (KIP-421,
+org.apache.kafka.common.config.provider.FileConfigProvider).
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from pipeline.errors import ServiceError
+from pipeline.kafka_properties import KafkaProperties, is_secret
+
+_PROVIDER = {
+    "config.providers": "file",
+    "config.providers.file.class": ("org.apache.kafka.common.config.provider.FileConfigProvider"),
+}
+
+
+def public_properties(properties: KafkaProperties, path: str | None) -> dict[str, str]:
+    """The settings for a graph: secrets are references to the `.properties` file at `path`.
+
+    Raises:
+      ServiceError: there are secrets and no file to refer to.
+    """
+    secrets = [key for key in properties if is_secret(key)]
+    public = dict(properties.public())
+    if not secrets:
+        return public
+    if path is None:
+        raise ServiceError(
+            f"--consumer_property: {secrets[0]} would be readable in the job on the cluster. "
+            "Put it into a file for --consumer_config."
+        )
+    absolute = pathlib.Path(path).absolute()
+    return {**public, **_PROVIDER, **{key: f"${{file:{absolute}:{key}}}" for key in secrets}}

@@ -1,0 +1,111 @@
+"""Starts a live job on a cluster: from the newest checkpoint that Flink can go on from, or new."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import pathlib
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from pipeline.errors import ErrorWindowsError, ServiceError
+from pipeline.flink_rest import FlinkJob, FlinkRest
+from pipeline.live_config import LiveConfig
+from pipeline.local.expansion import ExpansionService
+from pipeline.local.flink_job_server import FlinkJobServer
+from pipeline.resume import find_start, record_shape
+
+_LOG = logging.getLogger(__name__)
+
+
+class Launched(NamedTuple):
+    """A job that runs.
+
+    Attributes:
+      job: on Flink.
+      restored_from: the checkpoint it went on from, None if it started new.
+    """
+
+    job: FlinkJob
+    restored_from: str | None
+
+
+def launch_job(
+    config: LiveConfig,
+    rest: FlinkRest,
+    *,
+    folder: pathlib.Path,
+    not_before: datetime.datetime | None = None,
+    restore_from: str | None = None,
+    show_progress: Callable[[str], None],
+) -> Launched:
+    """Submits the job and returns when it runs.
+
+    A checkpoint that Flink cannot restore is passed over for the next older one; all of them
+    damaged is an error, because to start new would silently lose counts.
+
+    Args:
+      config: the checked configuration.
+      rest: of the cluster, which answers.
+      folder: for logs and artifacts.
+      not_before: checkpoints that are older do not count.
+      restore_from: a checkpoint or savepoint to go on from if there is no newer one.
+      show_progress: is told what is being done.
+
+    Raises:
+      ErrorWindowsError: the job does not run; the text says why.
+    """
+    show_progress("looking for checkpoints")
+    start = find_start(config, not_before=not_before, restore_from=restore_from)
+    with _java(folder, rest.urls[0]) as (expansion, job_server):
+        # Loads Beam, while the Java services warm up.
+        from pipeline.submission import RestoreError, submit
+
+        def run(checkpoint_uri: str | None) -> Launched:
+            job = submit(
+                config,
+                rest,
+                expansion=expansion,
+                job_server=job_server,
+                checkpoint_uri=start.checkpoint_uri,
+                restore_from=checkpoint_uri,
+                show_progress=show_progress,
+            )
+            return Launched(job, checkpoint_uri)
+
+        if not start.candidates:
+            record_shape(config)
+            return run(None)
+        failure: ErrorWindowsError | None = None
+        for candidate in start.candidates:
+            age = datetime.datetime.now(datetime.timezone.utc) - candidate.modified
+            show_progress(f"going on from {candidate.uri} ({age.total_seconds():.0f} s old)")
+            try:
+                return run(candidate.uri)
+            except RestoreError as error:
+                _LOG.warning("%s: %s", candidate.uri, error)
+                failure = error
+    raise ServiceError(
+        f"--checkpoint_dir: none of {len(start.candidates)} checkpoints can be restored, "
+        f"the newest from {start.candidates[0].modified:%Y-%m-%d %H:%M:%S} UTC ({failure}) "
+        "Use --from=PATH for another one, or --fresh: reading then begins at the newest records, "
+        "and what came between is counted in no window."
+    )
+
+
+@contextlib.contextmanager
+def _java(folder: pathlib.Path, rest_url: str) -> Iterator[tuple[ExpansionService, FlinkJobServer]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    master = urllib.parse.urlsplit(rest_url).netloc
+    with (
+        ExpansionService(folder / "expansion-service.log", embedded=True) as expansion,
+        FlinkJobServer(
+            folder / "job-server.log",
+            folder / "artifacts",
+            flink_master=master,
+            conf_dir=folder / "conf" / "client",
+        ) as job_server,
+    ):
+        yield expansion, job_server

@@ -1,0 +1,129 @@
+"""The checked configuration of a live job: a job, and how it lives on Flink."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+
+from pipeline.arguments import whole_number
+from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig, config_from_flags
+from pipeline.errors import UsageError
+from pipeline.kafka_properties import is_secret
+from pipeline.local.folders import run_dir
+
+MAX_PARALLELISM = 128
+_WORKER = "error-windows-worker"
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveConfig:
+    """All that a live job is told.
+
+    Attributes:
+      job: the job itself; read limits do not count.
+      parallelism: of every step, at most `MAX_PARALLELISM`.
+      checkpoint_dir: a path or `s3://` URI that all hosts share.
+      checkpoint_interval_seconds: between the starts of two checkpoints.
+      s3_endpoint: of the store behind `s3://`, None for Amazon's.
+      output: `kafka:TOPIC` or a folder.
+      follows: whether the command shows the results itself.
+      properties_path: the file that holds the consumer's secrets, the same on all hosts.
+      worker_command: what TaskManagers start for the Python part.
+    """
+
+    job: JobConfig
+    parallelism: int
+    checkpoint_dir: str
+    checkpoint_interval_seconds: int
+    s3_endpoint: str | None
+    output: str
+    follows: bool
+    properties_path: str | None
+    worker_command: str
+
+    @property
+    def output_topic(self) -> str | None:
+        """The topic that results go to, None for a folder."""
+        if self.output.startswith(KAFKA_OUTPUT):
+            return self.output.removeprefix(KAFKA_OUTPUT)
+        return None
+
+
+def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
+    """Checks the flags of a live job.
+
+    Raises:
+      UsageError: for the first flag that is wrong.
+    """
+    for flag in ("--max_num_records", "--max_read_time"):
+        if getattr(flags, flag.removeprefix("--")) is not None:
+            raise UsageError(flag, "a live job has no end", fix="Use run_direct.sh.")
+    job = config_from_flags(flags, job=flags.job_name)
+    parallelism = whole_number("--parallelism", flags.parallelism)
+    if parallelism > MAX_PARALLELISM:
+        raise UsageError(
+            "--parallelism",
+            f"more than {MAX_PARALLELISM}, which state is divided into",
+            got=parallelism,
+            fix="Choose less.",
+        )
+    folder = cluster_dir(flags)
+    follows = flags.output == STDOUT
+    return LiveConfig(
+        job=job,
+        parallelism=parallelism,
+        checkpoint_dir=flags.checkpoint_dir or str(folder / "checkpoints"),
+        checkpoint_interval_seconds=whole_number(
+            "--checkpoint_interval_seconds", flags.checkpoint_interval_seconds
+        ),
+        s3_endpoint=flags.s3_endpoint,
+        output=_output(flags.output, folder),
+        follows=follows,
+        properties_path=flags.consumer_config,
+        worker_command=flags.worker_command or _installed_worker(),
+    )
+
+
+def require_no_secret_flags(flags: argparse.Namespace) -> None:
+    """Refuses secrets that would have to travel inside the job.
+
+    Raises:
+      UsageError: a `--consumer_property` is a secret.
+    """
+    for assignment in flags.consumer_property or ():
+        key = assignment.partition("=")[0].strip()
+        if is_secret(key):
+            raise UsageError(
+                "--consumer_property",
+                f"{key} would be readable in the job on the cluster",
+                fix="Put it into a file for --consumer_config that every host has at the "
+                "same path.",
+            )
+
+
+def cluster_dir(flags: argparse.Namespace) -> pathlib.Path:
+    """The folder of the local cluster: `--run_dir`, else `flink` in the run folder."""
+    given = flags.run_dir
+    return pathlib.Path(given).absolute() if given else run_dir() / "flink"
+
+
+def _output(value: str, folder: pathlib.Path) -> str:
+    if value == STDOUT:
+        return str(folder / "results")
+    if value.startswith(KAFKA_OUTPUT):
+        return value
+    path = pathlib.Path(value)
+    if path.exists() and not path.is_dir():
+        raise UsageError(
+            "--output",
+            "a file, where a live job needs a folder for its files",
+            got=value,
+            fix="Give a folder, or kafka:TOPIC.",
+        )
+    return str(path.absolute())
+
+
+def _installed_worker() -> str:
+    return str(pathlib.Path(sys.executable).parent / _WORKER)

@@ -1,0 +1,35 @@
+"""Becomes a program after leaving a pid file: `launch.py PID_FILE PROGRAM [ARGUMENT ...]`.
+
+A supervisor starts services through it, by its path: only the standard library is imported,
+so that it takes a few milliseconds. The pid file holds the number and nothing else, as
+`kill $(cat FILE)` wants it. On Linux the program ends with its supervisor, so that none is
+left running with nobody to look after it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pathlib
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> None:
+    """Writes the pid file and becomes the program; returns only by exception."""
+    pid_path, *command = argv
+    if sys.platform == "linux":
+        supervisor = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if supervisor != os.getppid():
+            sys.exit("the supervisor ended")
+    draft = pathlib.Path(f"{pid_path}.{os.getpid()}")
+    draft.write_text(f"{os.getpid()}\n", encoding="ascii")
+    draft.replace(pid_path)
+    os.execvp(command[0], command)  # noqa: S606 - the program is what our caller asked for
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,201 @@
+"""Puts a live job on a Flink cluster: builds the graph, submits it, waits until it runs.
+
+The job is named by `LiveConfig.job.job` and keeps no tie to this process: results go to a
+Kafka topic or a folder, and its Python part runs beside the TaskManagers (Beam's PROCESS
+environment), its Java part inside them (EMBEDDED).
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.kafka import ReadFromKafka
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipeline.errors import JobFailedError, ServiceError
+from pipeline.flink_rest import FlinkJob, FlinkRest
+from pipeline.graph import build_live_graph
+from pipeline.kafka_secrets import public_properties
+from pipeline.live_config import MAX_PARALLELISM, LiveConfig
+from pipeline.live_sinks import (
+    WriteResultsToFolder,
+    WriteResultsToKafka,
+    WriteSamplesToFolder,
+)
+from pipeline.local.expansion import ExpansionService
+from pipeline.local.flink_job_server import FlinkJobServer
+from pipeline.runner import root_cause
+
+# For ever, at a pause that spares the brokers.
+_RETRIES = 2_147_483_647
+_RETRY_DELAY_MS = 1_000
+_CHECKPOINT_TIMEOUT_MS = 120_000
+# Python is handed lines, and hands back counts, so often: what a result waits for.
+_BUNDLE_MS = 200
+_POLL_SECONDS = 0.5
+_RUNNING_TIMEOUT_SECONDS = 180.0
+# What Flink says when it cannot go on from a checkpoint, in 1.19's words.
+_RESTORE_FAILURES = (
+    "Failed to rollback to checkpoint/savepoint",
+    "Could not restore",
+    "Cannot restore",
+    "Failed to restore",
+    "Failed when trying to restore",
+    "Cannot find checkpoint or savepoint",
+    "Could not find checkpoint or savepoint",
+)
+_LOG = logging.getLogger(__name__)
+
+
+class RestoreError(ServiceError):
+    """Flink cannot go on from the checkpoint that it was given."""
+
+
+def submit(
+    config: LiveConfig,
+    rest: FlinkRest,
+    *,
+    expansion: ExpansionService,
+    job_server: FlinkJobServer,
+    checkpoint_uri: str,
+    restore_from: str | None,
+    show_progress: Callable[[str], None],
+) -> FlinkJob:
+    """Submits the job and returns it when every task of it runs.
+
+    Args:
+      config: the checked configuration.
+      rest: of the cluster.
+      expansion: a Java service that is starting.
+      job_server: Beam's, of that cluster, starting.
+      checkpoint_uri: the folder of the job's checkpoints.
+      restore_from: a checkpoint or savepoint to go on from.
+      show_progress: is told what is being done.
+
+    Raises:
+      RestoreError: Flink cannot go on from `restore_from`; the job was cancelled.
+      JobFailedError: the job failed before it ran.
+      ServiceError: a service does not answer.
+    """
+    known = {job.id for job in rest.jobs()}
+    show_progress("building the graph")
+    pipeline = beam.Pipeline(
+        options=_options(config, job_server.address(), checkpoint_uri, restore_from)
+    )
+    _build(pipeline, config, expansion.address())
+    show_progress("submitting the job to Flink")
+    result = pipeline.run()
+    job = _wait_for_job(rest, config.job.job, known, result, restore_from)
+    show_progress("waiting for the job's tasks")
+    return _wait_until_it_runs(rest, job.id, restore_from)
+
+
+def _build(pipeline: beam.Pipeline, config: LiveConfig, expansion_address: str) -> None:
+    properties = public_properties(config.job.kafka.properties, config.properties_path)
+    sources = {
+        topic: ReadFromKafka(
+            {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
+            [topic],
+            # A group of the user's shows in Kafka's own tools how far the job is.
+            commit_offset_in_finalize="group.id" in properties,
+            timestamp_policy=ReadFromKafka.create_time_policy,
+            expansion_service=expansion_address,
+        )
+        for topic in config.job.kafka.topics
+    }
+    outputs = build_live_graph(pipeline, config.job, sources)
+    topic = config.output_topic
+    if topic is None:
+        _ = outputs.results | "WriteResults" >> WriteResultsToFolder(config.output)
+    else:
+        kafka = config.job.kafka
+        _ = outputs.results | "WriteResults" >> WriteResultsToKafka(
+            topic, kafka.bootstrap_servers, kafka.properties.public(), config.properties_path
+        )
+    if outputs.samples is not None and topic is None:
+        _ = outputs.samples | "WriteSamples" >> WriteSamplesToFolder(config.output)
+
+
+def _options(
+    config: LiveConfig, job_endpoint: str, checkpoint_uri: str, restore_from: str | None
+) -> PipelineOptions:
+    worker = json.dumps({"command": config.worker_command})
+    arguments = [
+        "--runner=PortableRunner",
+        f"--job_name={config.job.job}",
+        f"--job_endpoint={job_endpoint}",
+        "--environment_type=PROCESS",
+        f"--environment_config={worker}",
+        "--streaming",
+        f"--parallelism={config.parallelism}",
+        f"--max_parallelism={MAX_PARALLELISM}",
+        f"--max_bundle_time_mills={_BUNDLE_MS}",
+        f"--checkpointing_interval={config.checkpoint_interval_seconds * 1000}",
+        f"--checkpoint_timeout_millis={_CHECKPOINT_TIMEOUT_MS}",
+        "--externalized_checkpoints_enabled",
+        "--retain_externalized_checkpoints_on_cancellation",
+        "--state_backend=filesystem",
+        f"--state_backend_storage_path={checkpoint_uri}",
+        f"--number_of_execution_retries={_RETRIES}",
+        f"--execution_retry_delay={_RETRY_DELAY_MS}",
+    ]
+    if restore_from is not None:
+        arguments += [f"--savepoint_path={restore_from}", "--allow_non_restored_state"]
+    return PipelineOptions(arguments)
+
+
+def _wait_for_job(
+    rest: FlinkRest, name: str, known: set[str], result: Any, restore_from: str | None
+) -> FlinkJob:
+    """The new job on the cluster, as soon as the cluster knows it."""
+    while True:
+        for job in rest.jobs():
+            if job.name == name and job.id not in known:
+                return job
+        if PipelineState.is_terminal(result.state):
+            raise _failure(_messages(result), restore_from)
+        time.sleep(_POLL_SECONDS)
+
+
+def _wait_until_it_runs(rest: FlinkRest, job_id: str, restore_from: str | None) -> FlinkJob:
+    deadline = time.monotonic() + _RUNNING_TIMEOUT_SECONDS
+    while True:
+        job = next((job for job in rest.jobs() if job.id == job_id), None)
+        if job is None:
+            raise JobFailedError("the job is gone from Flink: its JobManager was restarted.")
+        if job.runs:
+            return job
+        causes = rest.exceptions(job_id)
+        if job.ended:
+            raise _failure("\n".join(causes[:1]), restore_from)
+        if restore_from is not None and any(says_restore_failed(cause) for cause in causes):
+            rest.cancel(job_id)
+            raise _failure("\n".join(causes[:1]), restore_from)
+        if time.monotonic() > deadline:
+            _LOG.warning("the job has not got all its tasks: %s", root_cause("\n".join(causes)))
+            return job
+        time.sleep(_POLL_SECONDS)
+
+
+def _failure(message: str, restore_from: str | None) -> ServiceError | JobFailedError:
+    _LOG.error("the job failed: %s", message)
+    if restore_from is not None and says_restore_failed(message):
+        return RestoreError(f"checkpoint: Flink cannot go on from it ({root_cause(message)}).")
+    return JobFailedError(f"the job failed on Flink: {root_cause(message)}")
+
+
+def says_restore_failed(message: str) -> bool:
+    """Whether a failure of Flink's is that it cannot go on from a checkpoint."""
+    return any(words in message for words in _RESTORE_FAILURES)
+
+
+def _messages(result: Any) -> str:
+    try:
+        result.wait_until_finish()
+    except RuntimeError as error:
+        return str(error)
+    return f"it ended in state {result.state}"
