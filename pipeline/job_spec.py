@@ -24,7 +24,7 @@ _SPEC_FILE = "job.json"
 _STATUS_FILE = "driver.json"
 _PROPERTIES_FILE = "consumer.properties"
 # What holds for one start only, or is no part of the job.
-_NOT_KEPT = ("fresh", "restore_from", "consumer_property", "consumer_config")
+_NOT_KEPT = ("fresh", "restore_from", "attach")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +97,27 @@ def live_parser(prog: str) -> FlagParser:
     return parser
 
 
-def kept_flags(flags: argparse.Namespace, folder: pathlib.Path) -> dict[str, object]:
-    """The flags for a spec; consumer settings go to a file that only this user reads.
+def kept_flags(
+    flags: argparse.Namespace, folder: pathlib.Path, *, own_properties: bool
+) -> dict[str, object]:
+    """The flags for a spec.
+
+    Args:
+      flags: the job's.
+      folder: of the spec.
+      own_properties: write the consumer's settings, secrets among them, to a file of the
+        folder that only this user reads; else they stay where the flags say.
 
     Raises:
       UsageError: a setting is wrong.
     """
     kept = {name: value for name, value in vars(flags).items() if name not in _NOT_KEPT}
+    if not own_properties:
+        if flags.consumer_config is not None:
+            kept["consumer_config"] = str(pathlib.Path(flags.consumer_config).absolute())
+        return kept
     settings = consumer_settings(flags)
+    kept |= {"consumer_config": None, "consumer_property": None}
     if settings:
         path = folder / _PROPERTIES_FILE
         write_properties_file(path, settings)

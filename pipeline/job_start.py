@@ -49,8 +49,20 @@ def prepare_output(config: LiveConfig) -> None:
         print(f"note: {note}", file=sys.stderr)
 
 
-def prepare_job(folder: pathlib.Path, flags: argparse.Namespace, rest_urls: Sequence[str]) -> None:
-    """Writes what the driver is told.
+def prepare_job(
+    folder: pathlib.Path,
+    flags: argparse.Namespace,
+    rest_urls: Sequence[str],
+    *,
+    own_properties: bool = True,
+) -> JobSpec:
+    """Writes what the driver is told, and later commands want to know; returns it.
+
+    Args:
+      folder: of the spec.
+      flags: the job's.
+      rest_urls: of its cluster.
+      own_properties: see `job_spec.kept_flags`.
 
     Raises:
       UsageError: a flag is wrong.
@@ -67,7 +79,10 @@ def prepare_job(folder: pathlib.Path, flags: argparse.Namespace, rest_urls: Sequ
     restore_from = flags.restore_from
     if restore_from is not None and "://" not in restore_from:
         restore_from = str(pathlib.Path(restore_from).absolute())
-    JobSpec(kept_flags(flags, folder), tuple(rest_urls), fresh_since, restore_from).write(folder)
+    kept = kept_flags(flags, folder, own_properties=own_properties)
+    spec = JobSpec(kept, tuple(rest_urls), fresh_since, restore_from)
+    spec.write(folder)
+    return spec
 
 
 def require_no_live_job(rest: FlinkRest, job: str) -> None:

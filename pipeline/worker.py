@@ -51,7 +51,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     }
     if info.HasField("status_endpoint"):
         environment["STATUS_API_SERVICE_DESCRIPTOR"] = _descriptor(info.status_endpoint)
-    # -P: a folder `pipeline` where the TaskManager runs must not be taken for ours.
     command = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
     os.execve(sys.executable, command, environment)  # noqa: S606 - that is the protocol
 
@@ -70,6 +69,7 @@ def _provision(endpoint: str, worker_id: str) -> beam_provision_api_pb2.Provisio
 
 
 def _descriptor(endpoint: endpoints_pb2.ApiServiceDescriptor) -> str:
-    return text_format.MessageToString(
+    text: str = text_format.MessageToString(
         endpoints_pb2.ApiServiceDescriptor(url=endpoint.url), as_one_line=True
     )
+    return text

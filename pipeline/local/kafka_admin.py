@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import kafka
 import kafka.errors
@@ -21,6 +22,8 @@ from pipeline.kafka_errors import (
 )
 
 REQUEST_TIMEOUT_SECONDS = 10.0
+_RETRY_SECONDS = 0.1
+_T = TypeVar("_T")
 
 # Without a handler Python prints the client's warnings on stderr; our errors say it in one line.
 logging.getLogger("kafka").addHandler(logging.NullHandler())
@@ -81,14 +84,17 @@ def admin_client(
 
 def topic_names(client: kafka.KafkaAdminClient) -> list[str]:
     """Names of all topics in alphabetical order, without Kafka's own."""
-    return sorted(name for name in client.list_topics() if not name.startswith("__"))
+    names = _while_leaders_change(client.list_topics)
+    return sorted(name for name in names if not name.startswith("__"))
 
 
 def describe_topics(client: kafka.KafkaAdminClient, names: Iterable[str]) -> list[TopicInfo]:
     """Partitions and offsets of existing topics, in the order of the names given."""
     wanted = list(names)
-    if not wanted:
-        return []
+    return _while_leaders_change(lambda: _describe_topics(client, wanted)) if wanted else []
+
+
+def _describe_topics(client: kafka.KafkaAdminClient, wanted: Sequence[str]) -> list[TopicInfo]:
     partitions = [
         kafka.TopicPartition(topic["name"], partition["partition_index"])
         for topic in client.describe_topics(wanted)
@@ -102,6 +108,22 @@ def describe_topics(client: kafka.KafkaAdminClient, names: Iterable[str]) -> lis
             PartitionInfo(partition.partition, first[partition].offset, last[partition].offset)
         )
     return [TopicInfo(name, tuple(infos)) for name, infos in found.items()]
+
+
+def _while_leaders_change(read: Callable[[], _T]) -> _T:
+    """Reads from a cluster; again while a broker that died is still taken for a leader.
+
+    The client does so itself only for a broker that lives and leads no longer. The others
+    notice a death after the session of the dead one, some seconds.
+    """
+    deadline = time.monotonic() + REQUEST_TIMEOUT_SECONDS
+    while True:
+        try:
+            return read()
+        except kafka.errors.RetriableError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 def create_topic(

@@ -1,72 +1,53 @@
-"""A real Apache Kafka broker on this machine, for local runs, demos and tests."""
+"""Real Apache Kafka brokers on this machine, for local runs, demos and tests."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
-import dataclasses
-import os
 import pathlib
 import shutil
-import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 
-from pipeline.errors import ServiceError, UsageError
+from pipeline.errors import ServiceError
 from pipeline.local import kafka_admin
-from pipeline.local.jars import fetch_jars
-from pipeline.local.java import find_java, java_environment
 from pipeline.local.kafka_folder import (
-    LOG_FILE,
-    PID_FILE,
-    PROCESS_NAME,
-    BrokerState,
-    failure_reason,
+    AlreadyRunningError,
+    BrokerFiles,
     find_running,
-    log_size,
-    new_cluster_id,
+    folder_errors,
+    require_usable_name,
     start_lock,
 )
-from pipeline.local.kafka_settings import NODE_ID, server_properties
-from pipeline.local.ports import LOOPBACK, free_port, is_free
+from pipeline.local.kafka_layout import PreparedKafka, lay_out_kafka, load_prepared
+from pipeline.local.kafka_log import ended_error, log_size, timeout_error
+from pipeline.local.kafka_prepare import format_storage
+from pipeline.local.kafka_wait import START_TIMEOUT_SECONDS, NotServingError, wait_for_kafka
 from pipeline.local.process import ManagedProcess
 
-START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
-_POLL_SECONDS = 0.05
-_ANSWER_TIMEOUT_SECONDS = 2.0
-# Measured: the first two take 40 % off the time until the broker answers (5.5 s to 3.3 s).
-_JVM_OPTIONS = (
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+UseSerialGC",
-    "-Xmx512m",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
-)
-
-
-class AlreadyRunningError(ServiceError):
-    """A broker of the folder runs; `kafka_folder.find_running` tells where."""
 
 
 class EmbeddedKafka:
-    """One KRaft node, broker and controller in one JVM, reachable from this machine only.
+    """One KRaft node or three, each broker and controller, reachable from this machine only.
 
     The first start formats the folder; later ones find the same cluster id, ports and
     records. Nothing is deleted for its age or size, and topics are only created on request.
-    As a context manager it is started and stopped; the folder stays unless `ephemeral`.
+    Of three brokers one may die: each record is on all of them, and on two before it is
+    acknowledged. As a context manager it is started and stopped; the folder stays unless
+    `ephemeral`.
 
     Attributes:
       data_dir: absolute folder of settings, records, log and pid file.
-      log_path: the broker's warnings and errors, appended to.
+      log_path: the only broker's warnings and errors, appended to; see `log_paths`.
     """
 
     def __init__(
         self,
         data_dir: pathlib.Path,
         *,
+        brokers: int | None = None,
         port: int | None = None,
         log_path: pathlib.Path | None = None,
         ephemeral: bool = False,
@@ -75,94 +56,133 @@ class EmbeddedKafka:
 
         Args:
           data_dir: created if it is not there.
-          port: for clients; None for that of the last start, else a free one.
-          log_path: None for `broker.log` in the folder; its own folder is created too.
+          brokers: 1 or 3; None for as many as the folder was made for, 1 in a new one.
+          port: for clients of the first broker, the others have the next ones; None for
+            those of the last start, else free ones.
+          log_path: None for `broker.log` in the folder of each broker; its own folder is
+            created too. Three brokers put their number before its suffix.
           ephemeral: leaving the context deletes the folder, which must be empty at first.
         """
         self.data_dir = data_dir.absolute()
-        self.log_path = log_path or self.data_dir / LOG_FILE
+        self.log_path = log_path or BrokerFiles.of(self.data_dir, 1, 1).log
+        self._wanted_log_path = log_path
+        self._wanted_brokers = brokers
         self._wanted_port = port
         self._ephemeral = ephemeral
-        self._state: BrokerState | None = None
-        self._process: ManagedProcess | None = None
+        self._prepared: PreparedKafka | None = None
+        self._processes: dict[int, ManagedProcess] = {}
+        self._log_starts: dict[int, int] = {}
 
     @property
     def bootstrap_servers(self) -> str:
-        """`127.0.0.1:port`, from the first start on."""
-        return f"{LOOPBACK}:{self._started_state().port}"
+        """`127.0.0.1:port`, of three brokers with commas between, from the first start on."""
+        return self._started().bootstrap_servers
 
     @property
     def cluster_id(self) -> str:
         """Kafka's id of this cluster, from the first start on; it stays with the folder."""
-        return self._started_state().cluster_id
+        return self._started().cluster_id
+
+    @property
+    def processes(self) -> tuple[ManagedProcess, ...]:
+        """The JVMs of the last start, in the order of the brokers' ids, which begin at 1.
+
+        A test may kill one and `start_broker()` it again.
+        """
+        self._started()
+        return tuple(self._processes[broker_id] for broker_id in sorted(self._processes))
 
     @property
     def process(self) -> ManagedProcess:
-        """The JVM of the last start; a test may kill it and `start()` again."""
-        if self._process is None:
-            raise RuntimeError("the broker was not started")
-        return self._process
+        """The JVM of the only broker; a test may kill it and `start()` again."""
+        (process,) = self.processes
+        return process
+
+    @property
+    def log_paths(self) -> tuple[pathlib.Path, ...]:
+        """The brokers' logs, in the order of their ids, from the first start on."""
+        return tuple(
+            files.log_beside(self._wanted_log_path)
+            for files in BrokerFiles.of_all(self.data_dir, len(self._started().programs))
+        )
 
     def start(
         self, *, timeout_seconds: float = START_TIMEOUT_SECONDS, detached: bool = False
     ) -> EmbeddedKafka:
-        """Starts the broker and returns when it answers a metadata request.
+        """Starts the brokers and returns when all of them answer.
 
         Args:
           timeout_seconds: for all of it, fetching the Java modules not counted.
-          detached: the broker outlives this process; `find_running` finds it again.
+          detached: they outlive this process; `find_running` finds them again.
 
         Raises:
           AlreadyRunningError: a broker of this folder runs.
-          ServiceError: it did not start or did not answer in time.
-          UsageError: the port is taken or not allowed.
-          JavaNotFoundError, JarsMissingError: there is nothing to run it with.
+          ServiceError: one did not start or did not answer in time.
+          UsageError: a port is taken or not allowed, or the folder is for another number
+            of brokers.
+          JavaNotFoundError, JarsMissingError: there is nothing to run them with.
         """
         with contextlib.ExitStack() as lock:
-            with self._folder_errors():
+            with folder_errors(self.data_dir):
                 self._prepare_folder()
                 lock.enter_context(start_lock(self.data_dir))
-                self._require_not_running()
-            java = find_java()
-            class_path = os.pathsep.join(str(jar) for jar in fetch_jars("kafka"))
-            command = [str(java.executable), *_JVM_OPTIONS, "-cp", class_path]
-            # Names of files that are not ASCII need a locale that has them.
-            environment = {**java_environment(java), "LC_ALL": "C.UTF-8"}
-            deadline = time.monotonic() + timeout_seconds
-            with self._folder_errors():
-                state = self._state = self._choose_ports()
-                settings_path = self.data_dir / "server.properties"
-                settings_path.write_text(
-                    server_properties(self._records_dir, state.port, state.controller_port),
-                    encoding="ascii",
-                )
-                log_start = log_size(self.log_path)
-            if not state.formatted:
-                self._format(command, environment, settings_path, deadline)
-            self._process = ManagedProcess.start(
-                PROCESS_NAME,
-                [*command, "kafka.Kafka", str(settings_path)],
-                log_path=self.log_path,
-                env=environment,
-                detached=detached,
-                pid_path=self.data_dir / PID_FILE,
+            prepared = lay_out_kafka(
+                self.data_dir, brokers=self._wanted_brokers, port=self._wanted_port
             )
-            try:
-                self._wait_for_answer(self._process, log_start, deadline)
-            except BaseException:
-                self._process.stop()
-                raise
+            self._prepared = prepared
+            deadline = time.monotonic() + timeout_seconds
+            format_storage(
+                self.data_dir,
+                prepared,
+                log_path=self._wanted_log_path,
+                timeout_seconds=timeout_seconds,
+            )
+            self._run(range(1, len(prepared.programs) + 1), deadline, detached)
         return self
 
+    def start_broker(
+        self,
+        broker_id: int,
+        *,
+        timeout_seconds: float = START_TIMEOUT_SECONDS,
+        detached: bool = False,
+    ) -> ManagedProcess:
+        """Starts one broker that has ended, while others may run; returns when it answers.
+
+        It may be one that another process started; arguments and errors as of `start`.
+
+        Args:
+          broker_id: from 1 on.
+          timeout_seconds: until it answers.
+          detached: it outlives this process.
+
+        Raises:
+          AlreadyRunningError: it runs.
+        """
+        with contextlib.ExitStack() as lock:
+            with folder_errors(self.data_dir):
+                lock.enter_context(start_lock(self.data_dir))
+            if self._prepared is None:
+                self._prepared = load_prepared(self.data_dir)
+            running = find_running(self.data_dir)
+            if running is not None and broker_id not in running.missing:
+                raise AlreadyRunningError(
+                    f"kafka: this broker runs already, got {broker_id}. Stop it first."
+                )
+            self._run([broker_id], time.monotonic() + timeout_seconds, detached)
+        return self._processes[broker_id]
+
     def stop(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> None:
-        """Stops the broker, cleanly if it does so in time; the records stay."""
-        if self._process is not None:
-            self._process.stop(timeout_seconds)
+        """Stops the brokers, cleanly if they do so in time; the records stay."""
+        stop_all(self._processes.values(), timeout_seconds)
 
     def create_topic(
         self, name: str, partitions: int = 1, *, settings: Mapping[str, str] | None = None
     ) -> str:
-        """Creates a topic, see `kafka_admin.create_topic`, and returns its name."""
+        """Creates a topic, see `kafka_admin.create_topic`, and returns its name.
+
+        Three brokers have three replicas of each partition.
+        """
         kafka_admin.create_topic(
             self.bootstrap_servers, name, partitions=partitions, settings=settings
         )
@@ -181,142 +201,78 @@ class EmbeddedKafka:
         if self._ephemeral:
             shutil.rmtree(self.data_dir)
 
-    @property
-    def _records_dir(self) -> pathlib.Path:
-        return self.data_dir / "data"
-
-    def _started_state(self) -> BrokerState:
-        if self._state is None:
-            raise RuntimeError("the broker was not started")
-        return self._state
+    def _started(self) -> PreparedKafka:
+        if self._prepared is None:
+            raise RuntimeError("Kafka was not started")
+        return self._prepared
 
     def _prepare_folder(self) -> None:
-        if "," in str(self.data_dir):
-            raise ServiceError(
-                f"kafka: Kafka takes a comma for the end of a folder's name, "
-                f"got {str(self.data_dir)!r}. Choose another folder."
-            )
+        require_usable_name(self.data_dir)
         for folder in (self.data_dir, self.log_path.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        if self._ephemeral and self._state is None and any(self.data_dir.iterdir()):
+        if self._ephemeral and self._prepared is None and any(self.data_dir.iterdir()):
             raise ServiceError(
                 f"kafka: a folder to be deleted afterwards must be empty at first, "
                 f"got {str(self.data_dir)!r}. Choose another folder."
             )
 
-    def _require_not_running(self) -> None:
-        running = find_running(self.data_dir)
-        if running is not None:
-            raise AlreadyRunningError(
-                f"kafka: runs already as process {running.process.pid}, "
-                f"got {str(self.data_dir)!r}. Use it, stop it or choose another folder."
+    def _run(self, broker_ids: Collection[int], deadline: float, detached: bool) -> None:
+        """Starts brokers and waits until they answer; otherwise none of them is left."""
+        prepared = self._started()
+        log_starts = {}
+        started: dict[int, ManagedProcess] = {}
+        try:
+            for broker_id in broker_ids:
+                program = prepared.programs[broker_id - 1]
+                files = BrokerFiles.of(self.data_dir, broker_id, len(prepared.programs))
+                log_path = files.log_beside(self._wanted_log_path)
+                log_starts[broker_id] = log_size(log_path)
+                started[broker_id] = self._processes[broker_id] = ManagedProcess.start(
+                    program.name,
+                    program.argv,
+                    log_path=log_path,
+                    env=program.environment,
+                    detached=detached,
+                    pid_path=files.pid,
+                )
+            wait_for_kafka(
+                prepared,
+                broker_ids=broker_ids,
+                is_alive=lambda: all(one.poll() is None for one in started.values()),
+                timeout_seconds=deadline - time.monotonic(),
             )
+        except NotServingError as error:
+            failure = self._failure(error, started, log_starts)
+            stop_all(started.values())
+            raise failure from None
+        except BaseException:
+            stop_all(started.values())
+            raise
 
-    def _choose_ports(self) -> BrokerState:
-        state = BrokerState.read(self.data_dir)
-        if state is None:
-            port = self._wanted_port or free_port()
-            state = BrokerState(new_cluster_id(), port, port, formatted=False)
-        port = self._wanted_port or state.port
-        _require_free_port(port)
-        # Nobody else knows the controller's port, so it may change.
-        controller_port = state.controller_port
-        while controller_port == port or not is_free(controller_port):
-            controller_port = free_port()
-        state = dataclasses.replace(state, port=port, controller_port=controller_port)
-        state.write(self.data_dir)
-        return state
-
-    def _format(
+    def _failure(
         self,
-        command: list[str],
-        environment: Mapping[str, str],
-        settings_path: pathlib.Path,
-        deadline: float,
-    ) -> None:
-        state = self._started_state()
-        log_start = log_size(self.log_path)
-        arguments = ["format", "-t", state.cluster_id, "-c", str(settings_path)]
-        with ManagedProcess.start(
-            PROCESS_NAME,
-            # What an interrupted first start left is either complete or written again.
-            [*command, "kafka.tools.StorageTool", *arguments, "--ignore-formatted"],
-            log_path=self.log_path,
-            env=environment,
-        ) as tool:
-            exit_code = tool.wait(max(0.0, deadline - time.monotonic()))
+        error: NotServingError,
+        started: Mapping[int, ManagedProcess],
+        log_starts: Mapping[int, int],
+    ) -> ServiceError:
+        exit_codes = {broker_id: process.poll() for broker_id, process in started.items()}
+        ended = [broker_id for broker_id, exit_code in exit_codes.items() if exit_code is not None]
+        broker_id = (ended or error.broker_ids)[0]
+        log_path, log_start = self.log_paths[broker_id - 1], log_starts[broker_id]
+        exit_code = exit_codes[broker_id]
         if exit_code is None:
-            raise self._timeout(log_start)
-        if exit_code != 0:
-            raise self._died(exit_code, log_start)
-        self._state = dataclasses.replace(state, formatted=True)
-        with self._folder_errors():
-            self._state.write(self.data_dir)
-
-    def _wait_for_answer(self, process: ManagedProcess, log_start: int, deadline: float) -> None:
-        while True:
-            exit_code = process.wait(_POLL_SECONDS)
-            if exit_code is not None:
-                raise self._died(exit_code, log_start)
-            if self._answers():
-                return
-            if time.monotonic() >= deadline:
-                raise self._timeout(log_start)
-
-    def _answers(self) -> bool:
-        try:
-            with kafka_admin.admin_client(
-                self.bootstrap_servers, timeout_seconds=_ANSWER_TIMEOUT_SECONDS
-            ) as client:
-                cluster = client.describe_cluster()
-        except ServiceError:
-            return False
-        serving = any(
-            broker["broker_id"] == NODE_ID and not broker["is_fenced"]
-            for broker in cluster["brokers"]
-        )
-        # Somebody else's broker may have taken the port a moment before ours.
-        return serving and cluster["cluster_id"] == self.cluster_id
-
-    def _died(self, exit_code: int, log_start: int) -> ServiceError:
-        reason = failure_reason(self.log_path, log_start)
-        if not reason:
-            # Someone else's signal, the kernel's included when memory runs out.
-            by_signal = signal.strsignal(-exit_code) if exit_code < 0 else None
-            reason = by_signal or f"exit code {exit_code}"
-        return ServiceError(
-            f"kafka: the broker ended while starting: {reason}. Log: {self.log_path}"
-        )
-
-    def _timeout(self, log_start: int) -> ServiceError:
-        reason = failure_reason(self.log_path, log_start)
-        shown = f": {reason}" if reason else ""
-        return ServiceError(
-            f"kafka: the broker did not answer in time{shown}. Log: {self.log_path}"
-        )
-
-    @contextlib.contextmanager
-    def _folder_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ServiceError(
-                f"kafka: its folder cannot be used ({error.strerror}), "
-                f"got {str(self.data_dir)!r}. Make it writable, free space or choose another one."
-            ) from None
+            return timeout_error(log_path, log_start)
+        return ended_error(exit_code, log_path, log_start)
 
 
-def _require_free_port(port: int) -> None:
-    try:
-        free = is_free(port)
-    except PermissionError:
-        raise UsageError(
-            "--port", "not allowed for this user", got=port, fix="Choose one above 1023."
-        ) from None
-    if not free:
-        raise UsageError(
-            "--port",
-            "something listens there already",
-            got=port,
-            fix="Stop that program or choose another port.",
-        )
+def stop_all(
+    processes: Iterable[ManagedProcess], timeout_seconds: float = STOP_TIMEOUT_SECONDS
+) -> None:
+    """Stops processes, all at the same time.
+
+    Raises:
+      ServiceError: one did not end, or belongs to another user.
+    """
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for stopped in [pool.submit(one.stop, timeout_seconds) for one in processes]:
+            stopped.result()

@@ -1,30 +1,39 @@
-"""The broker's settings file: one KRaft node on the loopback address that forgets nothing."""
+"""A broker's settings file: a KRaft node on the loopback address that forgets nothing."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 
 from pipeline.local.ports import LOOPBACK
 
-NODE_ID = 1
 # A record of a 1 MB line must pass with room to spare, in every hop.
 MAX_RECORD_BYTES = 10 * 1024 * 1024
 
 
-def server_properties(log_dir: pathlib.Path, port: int, controller_port: int) -> str:
+def server_properties(
+    log_dir: pathlib.Path, port: int, controller_ports: Sequence[int], *, broker_id: int = 1
+) -> str:
     """The text of `server.properties`.
 
     Args:
       log_dir: where Kafka keeps its data; absolute.
-      port: for clients.
-      controller_port: for the broker's own metadata quorum, of one.
+      port: for clients of this broker.
+      controller_ports: of all brokers, in the order of their ids from 1 on; each is a
+        member of the metadata quorum too.
+      broker_id: which of them this is.
     """
+    brokers = len(controller_ports)
+    voters = (f"{i}@{LOOPBACK}:{at}" for i, at in enumerate(controller_ports, start=1))
+    controller = f"CONTROLLER://{LOOPBACK}:{controller_ports[broker_id - 1]}"
+    # With three, one may die: two hold every acknowledged record, and go on.
+    replicas, in_sync = min(3, brokers), (2 if brokers >= 3 else 1)
     settings = {
         "process.roles": "broker,controller",
-        "node.id": NODE_ID,
-        # A fixed quorum: its address stands only here, so the port may change between starts.
-        "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "node.id": broker_id,
+        # A fixed quorum: its addresses stand only here, so ports may change between starts.
+        "controller.quorum.voters": ",".join(voters),
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},{controller}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -36,12 +45,13 @@ def server_properties(log_dir: pathlib.Path, port: int, controller_port: int) ->
         "auto.create.topics.enable": "false",
         "message.max.bytes": MAX_RECORD_BYTES,
         "replica.fetch.max.bytes": MAX_RECORD_BYTES,
-        # One node holds the only copy of everything.
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
         # 50 partitions each, made for clusters, cost seconds and files on one machine.
         "offsets.topic.num.partitions": 1,
         "transaction.state.log.num.partitions": 1,
@@ -49,9 +59,12 @@ def server_properties(log_dir: pathlib.Path, port: int, controller_port: int) ->
         # A consumer group starts with its first member; tests and demos have no more.
         "group.initial.rebalance.delay.ms": 0,
         # After `kill -9` a broker is let in again only when its old session has run out: 9 s
-        # by default. Broker and controller share a JVM, so a pause hits both and ends none.
+        # by default. So long the partitions it led wait for another leader, too.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
+        # Of three that end together the last would wait for the leave of a quorum that is gone,
+        # until it is killed. Without asking, one that ends alone is missed after its session.
+        "controlled.shutdown.enable": "true" if brokers == 1 else "false",
         # The default of 128 MiB is a quarter of this broker's heap.
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
         "num.network.threads": 2,

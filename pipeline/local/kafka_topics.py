@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from pipeline.arguments import whole_number
 from pipeline.errors import EXIT_DONE
 from pipeline.local import kafka_admin
 from pipeline.local.kafka_flags import bootstrap_servers, say
+from pipeline.local.tables import print_table
 
 
 def create(flags: argparse.Namespace) -> int:
@@ -46,12 +46,3 @@ def delete(flags: argparse.Namespace) -> int:
     kafka_admin.delete_topic(bootstrap_servers(flags), flags.topic)
     say(f"deleted {flags.topic}")
     return EXIT_DONE
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints columns below their names, aligned."""
-    lines = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-        print("  ".join(padded).rstrip())

@@ -20,8 +20,8 @@ import pytest
 
 from pipeline.errors import ServiceError, UsageError
 from pipeline.local import kafka_admin
-from pipeline.local.kafka_broker import AlreadyRunningError, EmbeddedKafka
-from pipeline.local.kafka_folder import find_running
+from pipeline.local.kafka_broker import EmbeddedKafka
+from pipeline.local.kafka_folder import AlreadyRunningError, find_running
 from pipeline.local.produce import ProduceSummary, Record, produce_records
 
 pytestmark = pytest.mark.kafka

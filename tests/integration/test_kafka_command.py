@@ -20,6 +20,7 @@ from pipeline.kafka_errors import no_broker_error
 from pipeline.local.folders import RUN_DIR_VARIABLE
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.ports import free_port
+from pipeline.local.process_identity import ProcessIdentity
 from pipeline.local.produce import Record, produce_records
 
 pytestmark = pytest.mark.kafka
@@ -124,6 +125,14 @@ def test_start_status_stop(
             "bootstrap_servers": address,
             "data_dir": str(tmp_path / "kafka"),
             "log_path": str(tmp_path / "kafka" / "broker.log"),
+            "brokers": [
+                {
+                    "broker": 1,
+                    "address": address,
+                    "pid": pid,
+                    "log_path": str(tmp_path / "kafka" / "broker.log"),
+                }
+            ],
             "topics": [
                 {
                     "name": "logs",
@@ -148,6 +157,80 @@ def test_start_status_stop(
     assert ["Kafka does not run"] == run.messages
     assert EXIT_FAILED == run("status", "--json")
     assert {"running": False} == json.loads(run.out)
+
+
+def test_three_brokers(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    type_in: Callable[[bytes], None],
+) -> None:
+    """All of them start and stop; `status` shows which live, `start` brings back the others."""
+    monkeypatch.setenv(RUN_DIR_VARIABLE, str(tmp_path))
+    run = Command(capfdbinary, None)
+    folder = tmp_path / "kafka"
+
+    def typed(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        # In a process of its own: kafka-python leaves the socket of a refused connection to
+        # the garbage collector, which is an error in this one.
+        return subprocess.run(
+            [*_COMMAND, *arguments], input=stdin, capture_output=True, check=True, cwd=_ROOT
+        )
+
+    def brokers() -> list[tuple[str, int | None]]:
+        assert EXIT_DONE == run("status", "--json")
+        return [(one["address"], one["pid"]) for one in json.loads(run.out)["brokers"]]
+
+    assert EXIT_USAGE == run("start", "--brokers=2")
+    assert ["error: --brokers: neither 1 nor 3, got 2. Choose one of the two."] == run.messages
+    assert EXIT_DONE == run("start", "--brokers=3")
+    try:
+        addresses = run.out.decode().strip().split(",")
+        first = brokers()
+        assert addresses == [address for address, _ in first]
+        pids = [pid for _, pid in first if pid is not None]
+        assert 3 == len({*pids})
+
+        assert EXIT_DONE == run("topic", "create", "logs")
+        type_in(b"one\ntwo\n")
+        assert EXIT_DONE == run("produce", "logs")
+        os.kill(pids[1], signal.SIGKILL)
+        killed = ProcessIdentity.read(folder / "2" / "broker.pid")
+        assert killed is not None
+        assert killed.wait(_DEADLINE_SECONDS)
+        typed("produce", "logs", stdin=b"three\n")
+        assert b"one\ntwo\nthree\n" == typed("consume", "logs", "--until_end").stdout
+        width = max(map(len, addresses))
+        assert [
+            "running: 2 of 3 brokers",
+            f"broker  {'address':{width}}  process",
+            f"1       {addresses[0]:{width}}  {pids[0]}",
+            f"2       {addresses[1]:{width}}  not running",
+            f"3       {addresses[2]:{width}}  {pids[2]}",
+            "topic  partitions  records",
+            "logs   1           3",
+        ] == typed("status").stdout.decode().splitlines()
+
+        assert EXIT_DONE == run("start")
+        assert [",".join(addresses)] == run.out.decode().splitlines()
+        started = run.messages
+        after = [pid for _, pid in brokers()]
+        assert (pids[0], pids[2]) == (after[0], after[2])
+        assert after[1] not in (None, pids[1])
+        assert [
+            f"Kafka runs already, as processes {pids[0]}, {pids[2]}",
+            f"broker 2 runs again, as process {after[1]}",
+        ] == started
+
+        assert EXIT_USAGE == run("start", "--brokers=1")
+        assert [
+            f"error: --brokers: the folder {str(folder)!r} was made for 3, got 1. "
+            "Choose another folder, or delete this one with its records."
+        ] == run.messages
+    finally:
+        assert EXIT_DONE == run("stop")
+    assert ["Kafka is stopped; its records stay"] == run.messages
+    assert EXIT_FAILED == run("status")
 
 
 def test_topics(run: Command, topic: Topic) -> None:

@@ -10,37 +10,90 @@ import pytest
 from pipeline.errors import ServiceError
 from pipeline.local.folders import RUN_DIR_VARIABLE
 from pipeline.local.kafka_folder import (
+    BrokerFiles,
     BrokerState,
+    ClusterState,
     default_data_dir,
-    failure_reason,
     find_running,
-    log_size,
     new_cluster_id,
 )
+from pipeline.local.kafka_log import failure_reason, log_size
 
-_STATE = BrokerState("abc", 20001, 20002, formatted=True)
+_STATE = ClusterState(
+    "abc",
+    (
+        BrokerState(20001, 20002, formatted=True),
+        BrokerState(20003, 20004, formatted=False),
+        BrokerState(20005, 20006, formatted=True),
+    ),
+)
 
 
 def test_state_is_read_as_it_was_written(tmp_path: pathlib.Path) -> None:
     """A later start finds what an earlier one left, and no draft."""
     _STATE.write(tmp_path)
-    assert _STATE == BrokerState.read(tmp_path)
+    assert _STATE == ClusterState.read(tmp_path)
     assert ["broker.json"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_no_state_in_a_new_folder(tmp_path: pathlib.Path) -> None:
     """Nothing was ever started there."""
-    assert BrokerState.read(tmp_path) is None
+    assert ClusterState.read(tmp_path) is None
     assert find_running(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cluster_id": "a", "port": "x"}'])
+def test_state_of_the_time_of_one_broker_is_understood(tmp_path: pathlib.Path) -> None:
+    """Folders made before there could be three keep working."""
+    (tmp_path / "broker.json").write_text(
+        '{"cluster_id": "abc", "port": 20001, "controller_port": 20002, "formatted": true}\n'
+    )
+    state = ClusterState("abc", (BrokerState(20001, 20002, formatted=True),))
+    assert state == ClusterState.read(tmp_path)
+
+
+def test_addresses_of_all_brokers() -> None:
+    """In the order of their ids."""
+    assert "127.0.0.1:20001,127.0.0.1:20003,127.0.0.1:20005" == _STATE.bootstrap_servers
+
+
+def test_the_only_broker_lives_in_the_folder_itself(tmp_path: pathlib.Path) -> None:
+    """As it did before there could be three; a log elsewhere has the name given."""
+    files = BrokerFiles.of(tmp_path, 1, 1)
+    assert ("kafka", tmp_path / "data", tmp_path / "broker.log") == (
+        files.name,
+        files.records,
+        files.log,
+    )
+    assert tmp_path / "logs" / "demo.log" == files.log_beside(tmp_path / "logs" / "demo.log")
+
+
+def test_each_of_three_brokers_has_a_folder_and_a_log(tmp_path: pathlib.Path) -> None:
+    """They are told apart by their ids."""
+    files = BrokerFiles.of_all(tmp_path, 3)
+    assert ["kafka-1", "kafka-2", "kafka-3"] == [one.name for one in files]
+    assert [tmp_path / number / "data" for number in "123"] == [one.records for one in files]
+    assert [tmp_path / f"demo-{number}.log" for number in "123"] == [
+        one.log_beside(tmp_path / "demo.log") for one in files
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"cluster_id": "a", "port": "x"}',
+        '{"cluster_id": "a", "brokers": []}',
+        '{"cluster_id": "a", "brokers": [{"port": 1}]}',
+    ],
+)
 def test_damaged_state_is_one_line(tmp_path: pathlib.Path, text: str) -> None:
     """It says which file, and what to do."""
     path = tmp_path / "broker.json"
     path.write_text(text)
     with pytest.raises(ServiceError) as caught:
-        BrokerState.read(tmp_path)
+        ClusterState.read(tmp_path)
     assert re.fullmatch(
         rf"kafka: its state file cannot be read \(.*\), got {re.escape(repr(str(path)))}\. "
         r"Choose another folder, or delete this one with its records\.",

@@ -1,0 +1,122 @@
+"""`./run_flink.sh --flink_master=http://host:port`: the job on a cluster of the user's."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+import urllib.parse
+
+from pipeline.checkpoints import job_folder
+from pipeline.config import STDOUT, names_brokers
+from pipeline.console import Progress, wants_table
+from pipeline.errors import EXIT_DONE, UsageError
+from pipeline.flink_rest import FlinkRest, rest_url
+from pipeline.job_start import check_input, prepare_job, prepare_output, require_no_live_job
+from pipeline.launch_job import launch_job
+from pipeline.live_config import (
+    LiveConfig,
+    cluster_dir,
+    live_config_from_flags,
+    require_no_secret_flags,
+)
+from pipeline.logs import configure_logging
+
+_WORKER = "error-windows-worker"
+
+
+def run_on_cluster(flags: argparse.Namespace) -> int:
+    """Puts the job on the cluster and returns; with `--attach` shows results until Ctrl-C.
+
+    Raises:
+      ErrorWindowsError: for everything that ends it early.
+    """
+    configure_logging(verbose=flags.verbose)
+    rest = FlinkRest([rest_url(flags.flink_master)])
+    _require_shared_places(flags)
+    require_no_secret_flags(flags)
+    # Found on the PATH of the TaskManagers.
+    flags.worker_command = flags.worker_command or _WORKER
+    config = live_config_from_flags(flags)
+    job = config.job.job
+    with Progress() as progress:
+        progress.stage(f"asking {rest.urls[0]}")
+        _require_version(rest)
+        runs = rest.live_job(job) is not None
+        if not (runs and flags.attach):
+            require_no_live_job(rest, job)
+            progress.stage(f"asking {config.job.kafka.bootstrap_servers} for the topics")
+            check_input(config)
+            prepare_output(config)
+            progress.clear()
+            folder = remote_folder(flags, job)
+            spec = prepare_job(folder, flags, rest.urls, own_properties=False)
+            launched = launch_job(
+                config,
+                rest,
+                folder=folder,
+                not_before=spec.not_before,
+                restore_from=spec.restore_from,
+                show_progress=progress.stage,
+            )
+            begun = f"from {launched.restored_from}" if launched.restored_from else "new"
+            progress.stage(f"job {job} runs ({begun}) as {launched.job.id}")
+        progress.clear()
+    if flags.attach:
+        _follow(config, flags.output_format)
+    return EXIT_DONE
+
+
+def remote_folder(flags: argparse.Namespace, job: str) -> pathlib.Path:
+    """Where this machine keeps what it knows of a job on a cluster of the user's."""
+    place = urllib.parse.quote(urllib.parse.urlsplit(rest_url(flags.flink_master)).netloc, safe="")
+    return cluster_dir(flags) / "remote" / place / job_folder(job)
+
+
+def _require_shared_places(flags: argparse.Namespace) -> None:
+    if not names_brokers(flags):
+        raise UsageError(
+            "--kafka_bootstrap_servers",
+            "missing",
+            fix="A cluster of yours reads your Kafka: give the brokers, such as localhost:9092.",
+        )
+    if flags.checkpoint_dir is None:
+        raise UsageError(
+            "--checkpoint_dir",
+            "missing",
+            fix="Give a path that all hosts share, or s3://bucket/folder.",
+        )
+    if flags.output == STDOUT:
+        raise UsageError(
+            "--output",
+            "a job on a cluster has no stdout here",
+            got=STDOUT,
+            fix="Give kafka:TOPIC, or a folder that all hosts share; --attach shows it.",
+        )
+
+
+def _require_version(rest: FlinkRest) -> None:
+    version = str(rest.overview()["flink-version"])
+    if not version.startswith("1.19."):
+        raise UsageError(
+            "--flink_master",
+            "the cluster runs another Flink than the job is built for",
+            got=version,
+            fix="Use a cluster of Flink 1.19; docs/flink.md says what to do for others.",
+        )
+
+
+def _follow(config: LiveConfig, output_format: str) -> None:
+    from pipeline.result_source import PathResults, ResultSource
+    from pipeline.watch import watch
+
+    topic = config.output_topic
+    source: ResultSource
+    if topic is None:
+        source = PathResults(pathlib.Path(config.output))
+    else:
+        from pipeline.results_topic import TopicResults
+
+        source = TopicResults(topic, config.job.kafka.properties)
+    print(f"results of {config.job.job} (Ctrl-C ends this, not the job)", file=sys.stderr)
+    watch(source, as_table=wants_table(output_format), last=20, job=config.job.job)
