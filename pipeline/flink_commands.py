@@ -47,7 +47,8 @@ def main(argv: Sequence[str]) -> int:
         return _start(live_parser(f"{_PROG} start").parse_args(rewrite_habits(arguments)))
     parser = FlagParser(prog=f"{_PROG} {name}", allow_abbrev=False, description=_WHAT[name])
     add_place_flags(parser)
-    _ADD_FLAGS.get(name, lambda _: None)(parser)
+    if name in _ADD_FLAGS:
+        _ADD_FLAGS[name](parser)
     return _RUN[name](parser.parse_args(rewrite_habits(arguments)))
 
 
@@ -180,7 +181,7 @@ def _rescale(flags: argparse.Namespace) -> int:
     changed = dataclasses.replace(spec, flags={**spec.flags, "parallelism": flags.parallelism})
     config = live_config_from_flags(changed.namespace())
     with Progress() as progress:
-        _require_slots(rest, job, config.parallelism)
+        _require_slots(rest, config.parallelism)
         location = _take_savepoint(
             rest, deployment, job, _savepoints_uri(spec), cancel=True, progress=progress
         )
@@ -229,13 +230,12 @@ def _take_savepoint(
     return location
 
 
-def _require_slots(rest: FlinkRest, job: FlinkJob, parallelism: int) -> None:
-    overview = rest.overview()
-    own = overview["slots-total"] - overview["slots-available"]
-    if parallelism > overview["slots-available"] + own:
+def _require_slots(rest: FlinkRest, parallelism: int) -> None:
+    slots = rest.overview()["slots-total"]
+    if parallelism > slots:
         raise UsageError(
             "N",
-            f"more than the {overview['slots-total']} slots of the cluster",
+            f"more than the {slots} slots of the cluster",
             got=parallelism,
             fix="Add TaskManagers, or choose less.",
         )

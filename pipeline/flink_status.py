@@ -120,9 +120,9 @@ def _checkpoint_line(job: dict[str, Any]) -> str:
             f"{job['last_checkpoint_bytes']:,} bytes: {job['last_checkpoint']}"
         )
     if job["failed_checkpoints"]:
-        line += f"\n  {job['failed_checkpoints']} checkpoints failed, the last: "
-        line += str(job["last_failure"])
-    return escape_terminal(line).replace("\\x0a", "\n")
+        line += f"; failed so far: {job['failed_checkpoints']}"
+        line += f", the last: {job['last_failure']}" if job["last_failure"] else ""
+    return escape_terminal(line)
 
 
 def _span(seconds: int) -> str:

@@ -29,6 +29,7 @@ from pipeline.live_sinks import (
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.runner import root_cause
+from pipeline.stable_ids import StableIds
 
 # For ever, at a pause that spares the brokers.
 _RETRIES = 2_147_483_647
@@ -47,6 +48,9 @@ _RESTORE_FAILURES = (
     "Failed when trying to restore",
     "Cannot find checkpoint or savepoint",
     "Could not find checkpoint or savepoint",
+    # A damaged file may fail with anything at all (EOFException): where it does tells.
+    "CheckpointCoordinator.restoreSavepoint(",
+    "StreamTaskStateInitializerImpl.streamOperatorStateContext(",
 )
 _LOG = logging.getLogger(__name__)
 
@@ -86,6 +90,7 @@ def submit(
     pipeline = beam.Pipeline(
         options=_options(config, job_server.address(), checkpoint_uri, restore_from)
     )
+    pipeline.component_id_map = StableIds()
     _build(pipeline, config, expansion.address())
     show_progress("submitting the job to Flink")
     result = pipeline.run()
@@ -136,6 +141,10 @@ def _options(
         f"--max_bundle_time_mills={_BUNDLE_MS}",
         f"--checkpointing_interval={config.checkpoint_interval_seconds * 1000}",
         f"--checkpoint_timeout_millis={_CHECKPOINT_TIMEOUT_MS}",
+        # Else the output of an unfinished bundle goes into the checkpoint, by the number of the
+        # output; the job server numbers a stage's outputs in no fixed order, so a later start
+        # would send it the wrong way (seen: ClassCastException, "Couldn't flush pushed back").
+        "--finish_bundle_before_checkpointing",
         "--externalized_checkpoints_enabled",
         "--retain_externalized_checkpoints_on_cancellation",
         "--state_backend=filesystem",

@@ -10,8 +10,9 @@ from typing import Any
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from transforms.grid import Grid
-from transforms.live import ON_TIME_DELAY_MS, _SettleFn
+from transforms.live import _SettleFn
 from transforms.panes import Counts
+from transforms.settling import ON_TIME_DELAY_MS
 from transforms.silence import WindowCounts
 
 Row = tuple[int, int, int, bool, str | None]
@@ -48,8 +49,12 @@ class Runner:
     """Feeds sums and moves the watermark; fires timers in the order of their times."""
 
     def __init__(self, *, lateness_seconds: int = 20, max_silence_seconds: int = 1000) -> None:
-        self._fn = _SettleFn(Grid(30, 10), "errors", lateness_seconds, max_silence_seconds)
-        self._state, self._on_time, self._final = State(), Timer(), Timer()
+        self._now_ms = 0
+        self._fn = _SettleFn(
+            Grid(30, 10), "errors", lateness_seconds, max_silence_seconds, lambda: self._now_ms
+        )
+        self._state = State()
+        self._on_time, self._final, self._tick = Timer(), Timer(), Timer()
 
     def sums(self, *sums: Sum) -> list[Row]:
         """Feeds what (window index, error lines, lines) add and returns what comes out."""
@@ -62,9 +67,25 @@ class Runner:
                     self._state,
                     self._on_time,
                     self._final,
+                    self._tick,
                 )
             )
         ]
+
+    def clock(self, seconds: int) -> list[Row]:
+        """Lets the clock go on to a time, second by second; the watermark stands still."""
+        rows: list[Row] = []
+        while self._now_ms < seconds * 1000:
+            self._now_ms += 1000
+            if self._tick.at is not None and self._tick.at.micros <= self._now_ms * 1000:
+                rows += self._rows(
+                    self._fn.look_at_the_clock(self._state, self._on_time, self._final, self._tick)
+                )
+        return rows
+
+    def pause(self, until_seconds: int) -> None:
+        """Lets the clock go on while nothing runs."""
+        self._now_ms = until_seconds * 1000
 
     def watermark(self, seconds: int) -> list[Row]:
         """Moves the watermark to the delay after a time; returns what timers due bring out."""
@@ -83,7 +104,7 @@ class Runner:
                 rows += self._rows(self._fn.emit_on_time(self._state, self._on_time, self._final))
             else:
                 self._final.at = None
-                rows += self._rows(self._fn.emit_final(self._state, self._final))
+                rows += self._rows(self._fn.emit_final(self._state, self._on_time, self._final))
 
     @staticmethod
     def _rows(results: Any) -> list[Row]:
@@ -245,3 +266,58 @@ def test_zeros_stop_after_the_longest_silence_and_the_grid_goes_on_with_the_next
 
     assert [30, 40, 50, 600, 610, 620] == [row[0] for row in rows if not row[3]]
     assert [30, 40, 50, 600] == [row[0] for row in rows if row[3]]
+
+
+def test_an_empty_partition_holds_windows_back_for_seconds_only() -> None:
+    """Without any watermark, newer lines and the clock tell that a window is over."""
+    runner = Runner()
+    runner.clock(28)
+    runner.sums((3, 1, 1))
+    assert [] == runner.clock(34)
+    runner.sums((4, 1, 1), (5, 1, 1), (6, 1, 1))
+
+    assert [] == runner.clock(35)
+    assert [(30, 1, 0, False, None)] == runner.clock(36)
+
+
+def test_an_idle_topic_without_a_watermark_gets_zeros_within_slide_and_5_seconds() -> None:
+    """When no lines come at all, the clock alone tells."""
+    runner = Runner()
+    runner.clock(21)
+    runner.sums((3, 1, 1))
+
+    assert [] == runner.clock(42)
+    assert [(30, 1, 0, False, None)] == runner.clock(45)
+    assert [(40, 0, 0, False, "no_input")] == runner.clock(55)
+
+
+def test_a_clock_that_stood_still_tells_nothing() -> None:
+    """After a restart the lines that piled up come first."""
+    runner = Runner()
+    runner.clock(21)
+    runner.sums((3, 1, 1))
+    runner.pause(600)
+
+    assert [] == runner.clock(611)
+    runner.sums((3, 4, 4), (4, 4, 4))
+    assert [] == runner.clock(620)
+    assert [(30, 5, 0, False, None), (40, 4, 0, False, None)] == runner.clock(624)[:2]
+
+
+def test_without_a_watermark_windows_become_final_by_the_clock() -> None:
+    """State does not grow while a partition stays empty."""
+    runner = Runner()
+    runner.clock(21)
+    runner.sums((3, 1, 1))
+
+    assert [(30, 1, 0, True, None)] == [row for row in runner.clock(70) if row[3]]
+
+
+def test_lines_for_a_final_window_are_dropped() -> None:
+    """What was told as final stays."""
+    runner = Runner()
+    runner.sums((3, 1, 1))
+    runner.watermark(60)
+
+    assert [] == runner.sums((3, 1, 1))
+    assert 3 not in [row[0] // 10 for row in runner.watermark(70)]

@@ -1,0 +1,224 @@
+"""The windows of one series from their first line until they are final, without Beam.
+
+A window is told on time, told again when late lines amend it, and told as final in the end:
+
+    line      x                   y
+    window    [-----------)
+    told                   ^ revision 0    ^ revision 1      ^ revision 1, final
+    time      ------------|-|--------------|----------------|--------->
+                 window end with delay   next window    allowed lateness over
+
+Time is told by the watermark, or, where that stands still, by the lines and the clock: Beam's
+Kafka connector has no watermark before every partition of a topic has had its first record,
+and one empty partition would hold all windows back for ever
+(`CustomTimestampPolicyWithLimitedDelay.getWatermark`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from transforms.grid import Grid
+from transforms.panes import Counts
+
+# Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
+# newer records to be up to the present: without a delay nearly every window would be amended.
+ON_TIME_DELAY_MS = 1_000
+# The watermark stands still when it has reached no window for so long, while newer lines came,
+STILL_MS = 5_000
+# or while none came: longer, because after a restart the first lines take a moment.
+STILL_WITHOUT_LINES_MS = 12_000
+# Ticks come every second; a longer gap means that this did not run.
+_MISSED_TICKS_MS = 4_000
+
+
+class Told(NamedTuple):
+    """What is to be told about a window."""
+
+    window_index: int
+    counts: Counts
+    revision: int
+    final: bool
+
+
+class _Window(NamedTuple):
+    """Counts of a window, and what was told of it last; revision -1: nothing."""
+
+    errors: int
+    lines: int
+    revision: int
+    told_errors: int
+    told_lines: int
+
+
+_UNTOLD = _Window(0, 0, -1, 0, 0)
+# A window without lines was told as zeros.
+_ZEROS = _Window(0, 0, 0, 0, 0)
+
+
+@dataclasses.dataclass
+class Settling:
+    """State of a series; windows are named by their index on the grid.
+
+    Attributes:
+      first: the first window of the grid.
+      next_index: the window that is told next.
+      next_final: the first window that is not final.
+      newest: the newest window that holds a line.
+      windows: those that are not final and hold lines.
+      gap: first and one past the last of the windows that a long silence left out.
+      reached_ms: when the watermark last reached a window, by the clock.
+      line_ms: when a line last came, by the clock.
+      tick_ms: when the clock was last looked at.
+      skipped: windows in silences too long to be told, so far.
+      late_lines: lines that came after their window was told, so far.
+      too_late_lines: lines that came after their window was final, so far.
+    """
+
+    first: int
+    next_index: int
+    next_final: int
+    newest: int
+    windows: dict[int, tuple[int, int, int, int, int]] = dataclasses.field(default_factory=dict)
+    gap: tuple[int, int] = (0, 0)
+    reached_ms: int = 0
+    line_ms: int = 0
+    tick_ms: int = 0
+    skipped: int = 0
+    late_lines: int = 0
+    too_late_lines: int = 0
+
+    @classmethod
+    def begin(cls, index: int, now_ms: int) -> Settling:
+        """The state before the first line, which falls in window `index`."""
+        return cls(index, index, index, index, reached_ms=now_ms, line_ms=now_ms, tick_ms=now_ms)
+
+    @classmethod
+    def from_state(cls, stored: tuple[Any, ...]) -> Settling:
+        """The state that `to_state` gave."""
+        return cls(*stored)
+
+    def to_state(self) -> tuple[Any, ...]:
+        """The state as plain values."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+    @property
+    def started(self) -> bool:
+        """Whether a window has been told on time."""
+        return self.next_index > self.first
+
+    def add(
+        self, index: int, counts: Counts, *, now_ms: int, max_silent_windows: int
+    ) -> Iterator[Told]:
+        """Takes in what was counted in a window; tells what no later call will."""
+        self.line_ms = now_ms
+        if self.started and index < self.next_index:
+            self.late_lines += counts.lines
+            yield from self._add_late(index, counts, max_silent_windows)
+            return
+        self._count(index, counts)
+        if not self.started:
+            self.first = self.next_index = self.next_final = min(self.first, index)
+        elif self.is_too_silent(max_silent_windows) and index > self.next_index:
+            self.skipped += index - self.next_index
+            self.gap = (self.next_index, index)
+            self.next_index = index
+        self.newest = max(self.newest, index)
+
+    def _add_late(self, index: int, counts: Counts, max_silent_windows: int) -> Iterator[Told]:
+        if index < self.next_final:
+            older = self.first - index
+            if index >= self.first or self.next_final > self.first or older > max_silent_windows:
+                self.too_late_lines += counts.lines
+                return
+            # The grid began with a later line: it begins here now.
+            for between in range(index + 1, self.first):
+                yield Told(between, Counts(0, 0), 0, final=False)
+            self.first = self.next_final = index
+            self.windows[index] = _UNTOLD
+        self._count(index, counts)
+        if self.is_too_silent(max_silent_windows):
+            yield from self._amend()
+
+    def _count(self, index: int, counts: Counts) -> None:
+        told = self.started and index < self.next_index
+        before = _Window(*self.windows.get(index, _ZEROS if told else _UNTOLD))
+        self.windows[index] = before._replace(
+            errors=before.errors + counts.errors, lines=before.lines + counts.lines
+        )
+
+    def is_too_silent(self, max_silent_windows: int) -> bool:
+        """Whether so many windows without a line have been told that no more are."""
+        return self.next_index > self.newest + max_silent_windows
+
+    def tell_next(self) -> Iterator[Told]:
+        """Tells amended windows, and the next one, which is over."""
+        yield from self._amend()
+        index = self.next_index
+        self.next_index += 1
+        if index in self.windows:
+            yield self._tell(index, 0)
+        else:
+            yield Told(index, Counts(0, 0), 0, final=False)
+
+    def _amend(self) -> Iterator[Told]:
+        for index in sorted(self.windows):
+            if index >= self.next_index:
+                break
+            revision, changed = self._revision(index)
+            if changed:
+                yield self._tell(index, revision)
+
+    def _revision(self, index: int) -> tuple[int, bool]:
+        """The revision that a window is in now, and whether that is still to be told."""
+        now = _Window(*self.windows[index])
+        # Lines where there was no input change what a count of 0 means.
+        changed = (
+            now.revision < 0
+            or now.errors != now.told_errors
+            or (not now.errors and (now.lines > 0) != (now.told_lines > 0))
+        )
+        return now.revision + changed, changed
+
+    def _tell(self, index: int, revision: int) -> Told:
+        errors, lines, *_ = self.windows[index]
+        self.windows[index] = _Window(errors, lines, revision, errors, lines)
+        return Told(index, Counts(errors, lines), revision, final=False)
+
+    def tell_final(self) -> Iterator[Told]:
+        """Tells the oldest window that is not final for the last time, and forgets it."""
+        index = self.oldest_open()
+        if index >= self.next_index:
+            return
+        revision = self._revision(index)[0] if index in self.windows else 0
+        errors, lines, *_ = self.windows.pop(index, _ZEROS)
+        self.next_final = index + 1
+        yield Told(index, Counts(errors, lines), revision, final=True)
+
+    def oldest_open(self) -> int:
+        """The oldest window that is not final."""
+        return self.gap[1] if self.next_final == self.gap[0] < self.gap[1] else self.next_final
+
+    def watermark_stands_still(self, grid: Grid, now_ms: int) -> bool:
+        """Whether the next window is to be told though the watermark has not reached it.
+
+        To be asked every second.
+        """
+        if now_ms - self.tick_ms > _MISSED_TICKS_MS:
+            self.reached_ms = self.line_ms = now_ms
+        self.tick_ms = now_ms
+        over_ms = now_ms - grid.window_end_ms(self.next_index) - ON_TIME_DELAY_MS
+        still_ms = min(over_ms, now_ms - self.reached_ms)
+        # A window further on than any that reaches back to before the end of this one.
+        newer_lines = self.newest - grid.panes_per_window >= self.next_index
+        if newer_lines:
+            return still_ms >= STILL_MS
+        return min(still_ms, now_ms - self.line_ms) >= STILL_WITHOUT_LINES_MS
+
+    def is_final_by_clock(self, grid: Grid, now_ms: int, allowed_lateness_ms: int) -> bool:
+        """Whether the oldest open window is to be final though the watermark stands still."""
+        end_ms = grid.window_end_ms(self.oldest_open())
+        due_ms = end_ms + allowed_lateness_ms + ON_TIME_DELAY_MS + STILL_WITHOUT_LINES_MS
+        return now_ms >= due_ms and now_ms - self.reached_ms >= STILL_WITHOUT_LINES_MS
