@@ -36,6 +36,7 @@ _POLL_SECONDS = 0.2
 _REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 _REPORTER_PORTS = 10
 # So often a program may end while it starts, before that is told instead of waited out.
+_ACTIVE_STATES = ("STARTING", "RUNNING", "BACKOFF")
 _FAILING_STATES = ("BACKOFF", "FATAL", "EXITED")
 
 
@@ -165,12 +166,12 @@ class Deployment:
         return kafka
 
     def start_driver(self) -> None:
-        """Starts the driver of the job in the folder.
+        """Starts the driver of the job in the folder, anew if it runs.
 
         Raises:
-          ServiceError: it runs, or the supervisor does not.
+          ServiceError: the supervisor does not run.
         """
-        DriverStatus.remove(self.folder)
+        self.stop_driver()
         self.supervisor.start_program(DRIVER)
 
     def stop_driver(self) -> None:
@@ -179,7 +180,7 @@ class Deployment:
         Raises:
           ServiceError: the supervisor does not run.
         """
-        if self.driver_state().pid:
+        if self.driver_state().state in _ACTIVE_STATES:
             self.supervisor.stop_program(DRIVER)
         DriverStatus.remove(self.folder)
 

@@ -14,11 +14,13 @@ import pathlib
 import time
 from collections.abc import Sequence
 
-from pipeline.errors import EXIT_DONE, EXIT_FAILED, ErrorWindowsError, ServiceError, UsageError
+from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.job_spec import DriverStatus, JobSpec
 from pipeline.launch_job import launch_job
 from pipeline.live_config import live_config_from_flags
+from pipeline.local.flink_cluster import JOB_MANAGER_PREFIX
+from pipeline.local.supervisor import Supervisor
 
 _POLL_SECONDS = 1.0
 # A JobManager that has just begun to lead first takes over the jobs of the one before.
@@ -26,6 +28,8 @@ _TAKE_OVER_SECONDS = 5.0
 _CANCELED = "CANCELED"
 # A restored state that fails once may fail for a passing reason; so often it does not.
 _RESTORE_FAILURES_IN_A_ROW = 5
+# Longer than any recovery takes.
+_QUARREL_SECONDS = 90.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,6 +58,7 @@ class Driver:
         before = DriverStatus.read(folder)
         self._status = DriverStatus("starting", submissions=before.submissions if before else 0)
         self._job_id: str | None = None
+        self._ran_at = time.monotonic()
 
     def run(self) -> int:
         """Goes on until a person cancels the job, or it cannot be started at all."""
@@ -63,14 +68,34 @@ class Driver:
                     self._tell("cancelled", job_id=None)
                     return EXIT_DONE
             except UsageError as error:
-                # No later try can end otherwise.
+                # No later try can end otherwise, so none is to be made.
                 self._tell("given up", error=str(error))
                 _LOG.error("%s", error)
-                return EXIT_FAILED
+                return EXIT_DONE
             except ErrorWindowsError as error:
                 self._tell("waiting", error=str(error))
                 _LOG.warning("%s", error)
+            self._restart_job_managers()
             time.sleep(_POLL_SECONDS)
+
+    def _restart_job_managers(self) -> None:
+        """Ends a quarrel of several JobManagers about which of them leads, which never ends itself.
+
+        After an outage of ZooKeeper two may lead at once, and the job gets no slots (CURATOR-696,
+        in the Curator that Flink 1.19 brings). What they have to know is kept; a start costs
+        seconds.
+        """
+        if self._status.stage == "running" or len(self._rest.urls) == 1:
+            self._ran_at = time.monotonic()
+        elif time.monotonic() - self._ran_at > _QUARREL_SECONDS:
+            _LOG.warning("the job has not run for long: starting the JobManagers anew")
+            supervisor = Supervisor(self._folder)
+            names = [state.name for state in supervisor.states()]
+            for name in names:
+                if name.startswith(JOB_MANAGER_PREFIX):
+                    supervisor.stop_program(name)
+                    supervisor.start_program(name)
+            self._ran_at = time.monotonic()
 
     def _look(self) -> bool:
         """Sees to it that the job runs; False if a person cancelled it."""

@@ -77,7 +77,7 @@ def _start(flags: argparse.Namespace) -> int:
             _say(f"the cluster runs already: {deployment.web_ui}")
             if config is not None:
                 require_no_live_job(deployment.rest, config.job.job)
-                _require_idle_driver(deployment)
+                _require_no_other_job(deployment, config.job.job)
         else:
             deployment.start(
                 cluster_config, with_kafka=False, detached=True, show_progress=progress.stage
@@ -95,11 +95,14 @@ def _start(flags: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _require_idle_driver(deployment: Deployment) -> None:
-    if deployment.driver_state().pid:
+def _require_no_other_job(deployment: Deployment, job: str) -> None:
+    spec = JobSpec.read(deployment.folder)
+    other = spec is not None and spec.flags["job_name"] != job
+    if other and deployment.driver_state().pid:
         raise UsageError(
             "--job_name",
-            "the driver of another job runs on this cluster",
+            "another job is kept running on this cluster",
+            got=job,
             fix="Cancel that one first, or start another cluster with --run_dir.",
         )
 

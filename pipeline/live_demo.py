@@ -15,6 +15,8 @@ from pipeline.local.produce import Record, produce_records
 
 TOPIC = "demo-logs"
 PARTITIONS = 2
+# Waiting for every single line would cost more than the lines.
+_GRAIN_SECONDS = 0.02
 _DELIVERY_TIMEOUT_SECONDS = 3600.0
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ def demo_producer(bootstrap_servers: str, topic: str, rate: int) -> Iterator[Non
             second_ms = int(time.time() * 1000)
             ahead = demo_lines(rate, seed=seed, end_time_ms=second_ms + 1000, span_seconds=1)
             for number, (timestamp_ms, line) in enumerate(ahead):
-                if stopped.wait(max(0.0, timestamp_ms / 1000 - time.time())):
+                ahead_seconds = timestamp_ms / 1000 - time.time()
+                if ahead_seconds > _GRAIN_SECONDS and stopped.wait(ahead_seconds):
                     return
                 yield Record(value=line, timestamp_ms=timestamp_ms, partition=number % PARTITIONS)
             if stopped.wait(max(0.0, second_ms / 1000 + 1 - time.time())):

@@ -25,6 +25,7 @@ from pipeline.local.ports import LOOPBACK, free_ports, is_free
 from pipeline.local.program import Program
 
 SLOTS = 2
+JOB_MANAGER_PREFIX = "jobmanager-"
 _DEFAULT_REST_PORT = 8081
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -100,7 +101,7 @@ def prepare_cluster(
             )
         )
     for number, own in enumerate(ports.job_managers, start=1):
-        name = f"jobmanager-{number}"
+        name = f"{JOB_MANAGER_PREFIX}{number}"
         config = write_config(folder / "conf" / name, shared | job_manager_settings(own))
         arguments = [_JOB_MANAGER, "--configDir", str(config)]
         if high_availability:

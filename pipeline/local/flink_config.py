@@ -140,7 +140,9 @@ def high_availability_settings(zookeeper_port: int, storage_uri: str) -> dict[st
         "high-availability.zookeeper.quorum": f"{LOOPBACK}:{zookeeper_port}",
         "high-availability.storageDir": storage_uri,
         "high-availability.cluster-id": "/error-windows",
-        "high-availability.zookeeper.client.session-timeout": 10_000,
+        # A JobManager that was killed leads for so long; a ZooKeeper that was away for longer
+        # may leave two that lead (CURATOR-696).
+        "high-availability.zookeeper.client.session-timeout": 15_000,
         # A ZooKeeper that is away for a moment is no reason to restart the job.
         "high-availability.zookeeper.client.tolerate-suspended-connections": True,
     }

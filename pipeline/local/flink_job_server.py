@@ -31,6 +31,8 @@ class FlinkJobServer(JavaService):
     ) -> None:
         job_port, artifact_port = free_ports(2)
         configured = []
+        # A graph is translated once; only what runs jobs itself gains from the second compiler.
+        quick = [] if flink_master == LOCAL_MASTER else ["-XX:TieredStopAtLevel=1"]
         if conf_dir is not None:
             configured = [f"--flink-conf-dir={write_config(conf_dir, job_settings())}"]
         super().__init__(
@@ -38,7 +40,7 @@ class FlinkJobServer(JavaService):
             jar_set="flink",
             main_class="org.apache.beam.runners.flink.FlinkJobServerDriver",
             port=job_port,
-            java_options=OPEN_PACKAGES,
+            java_options=[*OPEN_PACKAGES, *quick],
             arguments=[
                 f"--flink-master={flink_master}",
                 "--job-host=localhost",

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import shlex
+import re
 import socket
 import sys
 import tempfile
@@ -35,6 +35,8 @@ _LOG_BYTES = 20_000_000
 _LOG_BACKUPS = 2
 # The kernel's limit for the path of a socket is 108 bytes on Linux, 104 on macOS.
 _SOCKET_PATH_BYTES = 100
+# What a word of a command is written with as it is; a shell has more.
+_UNSAFE = re.compile(r"[^A-Za-z0-9_@%+=:,./-]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +164,10 @@ class Supervisor:
         digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
         return pathlib.Path(tempfile.gettempdir()) / f"error-windows-{os.getuid()}-{digest}.sock"
 
+    def _socket_in_config(self) -> str:
+        path = self._socket_path
+        return _here(path.name) if path.parent == self.folder else _literal(str(path))
+
     def _call(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket_path}")
         proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
@@ -182,13 +188,12 @@ class Supervisor:
     def _config(self, programs: Iterable[Program]) -> str:
         head: dict[str, dict[str, object]] = {
             "supervisord": {
-                "logfile": self.folder / "supervisord.log",
+                "logfile": _here("supervisord.log"),
                 "logfile_maxbytes": 1_000_000,
                 "logfile_backups": 1,
-                "pidfile": self.folder / "supervisord.pid",
-                "directory": self.folder,
+                "pidfile": _here("supervisord.pid"),
             },
-            "unix_http_server": {"file": self._socket_path, "chmod": "0700"},
+            "unix_http_server": {"file": self._socket_in_config(), "chmod": "0700"},
             "rpcinterface:supervisor": {
                 "supervisor.rpcinterface_factory": (
                     "supervisor.rpcinterface:make_main_rpcinterface"
@@ -209,24 +214,40 @@ class Supervisor:
             if os.environ.get(key) != value
         ]
         return {
-            "command": shlex.join([*command, "env", *changed, *program.argv]),
+            "command": _command([*command, "env", *changed, *program.argv]),
             "priority": order,
             "autostart": str(program.autostart).lower(),
             "autorestart": "unexpected" if program.ends_well else "true",
             # For ever: waits grow by a second each time.
             "startretries": 1_000_000,
-            "startsecs": 2,
+            # A program that may end well may do so at once.
+            "startsecs": "0" if program.ends_well else "2",
             "stopwaitsecs": _STOP_SECONDS,
             "stopasgroup": "true",
             "killasgroup": "true",
             "redirect_stderr": "true",
-            "stdout_logfile": self.log_path(program.name),
+            # This one is expanded twice.
+            "stdout_logfile": _literal(_here(f"{program.name}.log")),
             "stdout_logfile_maxbytes": _LOG_BYTES,
             "stdout_logfile_backups": _LOG_BACKUPS,
         }
 
 
 def _section(name: str, values: dict[str, object]) -> str:
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in values.items()), ""])
+
+
+def _here(name: str) -> str:
+    """A file of the folder, whose own path may hold what begins a comment."""
+    return f"%(here)s/{name}"
+
+
+def _literal(text: str) -> str:
     # supervisord expands %(name)s in every value.
-    lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in values.items() if value]
-    return "\n".join([f"[{name}]", *lines, ""])
+    return text.replace("%", "%%")
+
+
+def _command(words: Iterable[str]) -> str:
+    """A command line without ` #` and ` ;`, which begin a comment, also within quotes."""
+    # An empty word is one only by its quotes.
+    return " ".join(_literal(_UNSAFE.sub(r"\\\g<0>", word)) or "''" for word in words)

@@ -1,0 +1,1 @@
+"""What the job costs and how fast it is, measured; see docs/benchmarks.md."""
