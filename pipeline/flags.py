@@ -26,6 +26,8 @@ examples:
 other commands (each has its own --help):
   error-windows direct   the job on the DirectRunner, with a Kafka of its own if you name none
   error-windows flink    live counting on Flink, with a Kafka of its own if you name none
+  error-windows watch    the results of a live job as they come
+  error-windows results  the results of a live job so far
   error-windows kafka    a real Apache Kafka on this machine: start, stop, topic, produce, consume
   error-windows java     the Java modules the job uses: fetch, verify, lock
 
