@@ -153,7 +153,13 @@ class FlinkRest:
                 continue
             if not reply.ok:
                 raise FlinkRestError(f"Flink: it refused {method} {path} ({_reason(reply)}).")
-            return reply.json() if reply.content else {}
+            try:
+                return reply.json() if reply.content else {}
+            except ValueError:
+                raise FlinkRestError(
+                    f"--flink_master: no JobManager of Flink answers there, got {url!r}. "
+                    "Correct the address."
+                ) from None
         raise ServiceError(
             f"--flink_master: no JobManager answers ({type(failure).__name__}), "
             f"got {', '.join(self.urls)!r}. Start the cluster or correct the address."
@@ -168,6 +174,13 @@ def rest_url(flink_master: str) -> str:
     """
     text = flink_master if "//" in flink_master else f"http://{flink_master}"
     parsed = urllib.parse.urlsplit(text)
+    if "@" in parsed.netloc:
+        # Not shown: it holds a password, mostly.
+        raise UsageError(
+            "--flink_master",
+            "a user in the address, which is not offered",
+            fix="Write it like http://host:8081.",
+        )
     try:
         usable = parsed.scheme in ("http", "https") and parsed.hostname and parsed.port
     except ValueError:

@@ -14,7 +14,7 @@ import os
 import pathlib
 
 from pipeline.arguments import FlagParser
-from pipeline.config import consumer_settings
+from pipeline.config import KAFKA_OUTPUT, STDOUT, consumer_settings
 from pipeline.errors import ServiceError
 from pipeline.flags import build_parser
 from pipeline.kafka_properties import write_properties_file
@@ -25,6 +25,8 @@ _STATUS_FILE = "driver.json"
 _PROPERTIES_FILE = "consumer.properties"
 # What holds for one start only, or is no part of the job.
 _NOT_KEPT = ("fresh", "restore_from", "attach")
+# Relative ones are so to the folder of the command that starts the job, and of no other.
+_PATHS = ("checkpoint_dir", "consumer_config", "output", "run_dir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,7 @@ class JobSpec:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ServiceError(
                 f"job: its file cannot be read ({error}), got {str(path)!r}. "
-                "Start the job again, which writes it anew."
+                "Delete it and start the job again."
             ) from None
 
     def namespace(self) -> argparse.Namespace:
@@ -87,6 +89,13 @@ class JobSpec:
         for name, value in self.flags.items():
             setattr(flags, name, value)
         return flags
+
+
+def absolute(place: str) -> str:
+    """A path as it is from any folder; what is no path (`-`, `kafka:TOPIC`, a URI) stays."""
+    if place == STDOUT or place.startswith((KAFKA_OUTPUT, "file:")) or "://" in place:
+        return place
+    return str(pathlib.Path(place).absolute())
 
 
 def live_parser(prog: str) -> FlagParser:
@@ -112,9 +121,8 @@ def kept_flags(
       UsageError: a setting is wrong.
     """
     kept = {name: value for name, value in vars(flags).items() if name not in _NOT_KEPT}
+    kept |= {name: absolute(kept[name]) for name in _PATHS if kept.get(name)}
     if not own_properties:
-        if flags.consumer_config is not None:
-            kept["consumer_config"] = str(pathlib.Path(flags.consumer_config).absolute())
         return kept
     settings = consumer_settings(flags)
     kept |= {"consumer_config": None, "consumer_property": None}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import UsageError
 from pipeline.flink_rest import FlinkRest
-from pipeline.job_spec import JobSpec, kept_flags
+from pipeline.job_spec import JobSpec, absolute, kept_flags
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.live_config import LiveConfig
 
@@ -71,14 +71,13 @@ def prepare_job(
     if flags.fresh or flags.restore_from:
         # What is older belongs to the history that is left behind.
         fresh_since = datetime.datetime.now(datetime.timezone.utc)
+    restore_from = None if flags.restore_from is None else absolute(flags.restore_from)
     before = JobSpec.read(folder)
     same_job = before is not None and before.flags.get("job_name") == flags.job_name
     if fresh_since is None and before is not None and same_job:
-        fresh_since = before.not_before
+        # Also where it began, for as long as it has made no checkpoint of its own.
+        fresh_since, restore_from = before.not_before, before.restore_from
     folder.mkdir(parents=True, exist_ok=True)
-    restore_from = flags.restore_from
-    if restore_from is not None and "://" not in restore_from:
-        restore_from = str(pathlib.Path(restore_from).absolute())
     kept = kept_flags(flags, folder, own_properties=own_properties)
     spec = JobSpec(kept, tuple(rest_urls), fresh_since, restore_from)
     spec.write(folder)

@@ -22,7 +22,7 @@ def public_properties(properties: KafkaProperties, path: str | None) -> dict[str
     """The settings for a graph: secrets are references to the `.properties` file at `path`.
 
     Raises:
-      ServiceError: there are secrets and no file to refer to.
+      ServiceError: there are secrets and no file to refer to, or none that Kafka could.
     """
     secrets = [key for key in properties if is_secret(key)]
     public = dict(properties.public())
@@ -33,5 +33,10 @@ def public_properties(properties: KafkaProperties, path: str | None) -> dict[str
             f"--consumer_property: {secrets[0]} would be readable in the job on the cluster. "
             "Put it into a file for --consumer_config."
         )
-    absolute = pathlib.Path(path).absolute()
+    absolute = str(pathlib.Path(path).absolute())
+    if ":" in absolute or "}" in absolute:
+        raise ServiceError(
+            "--consumer_config: Kafka's ${file:...} takes no path with ':' or '}', "
+            f"got {absolute!r}. Choose another folder."
+        )
     return {**public, **_PROVIDER, **{key: f"${{file:{absolute}:{key}}}" for key in secrets}}

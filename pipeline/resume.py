@@ -39,10 +39,12 @@ def find_start(
     Args:
       config: the checked configuration.
       not_before: checkpoints that are older do not count.
-      restore_from: a checkpoint or savepoint that counts whatever its age, after those.
+      restore_from: a checkpoint or savepoint that counts whatever its age, after those; it may
+        be gone when there are newer ones.
 
     Raises:
-      UsageError: the checkpoints were made by a job of another shape, or `restore_from` is none.
+      UsageError: the checkpoints were made by a job of another shape, or there is no other than
+        `restore_from`, and that is none.
       ServiceError: the store cannot be read.
     """
     store = open_store(config)
@@ -53,7 +55,12 @@ def find_start(
         if not_before is None or checkpoint.modified >= not_before
     ]
     if restore_from is not None:
-        found.append(store.named(restore_from))
+        try:
+            found.append(store.named(restore_from))
+        except UsageError as error:
+            if not found:
+                raise
+            _LOG.warning("%s", error)
     if found:
         old = JobRecord.read(store, job)
         new = JobRecord.of(config.job, max_parallelism=MAX_PARALLELISM)

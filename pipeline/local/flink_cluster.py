@@ -80,11 +80,17 @@ def prepare_cluster(
     class_path = os.pathsep.join(str(jar) for jar in fetch_jars("flink"))
 
     def program(name: str, java_options: list[str], arguments: list[str]) -> Program:
-        options = [*java_options, "-cp", class_path, *arguments]
-        return Program(name, (str(java.executable), *options), environment)
+        scratch = folder / "tmp" / name
+        options = [*java_options, f"-Djava.io.tmpdir={scratch}", "-cp", class_path, *arguments]
+        argv = (str(java.executable), *options)
+        return Program(name, argv, environment, scratch_dir=scratch)
+
+    def flink_config(name: str, own: Mapping[str, object]) -> str:
+        scratch = {"io.tmp.dirs": str(folder / "tmp" / name)}
+        return str(write_config(folder / "conf" / name, {**shared, **own, **scratch}))
 
     programs = []
-    shared = cluster_settings(folder, settings or {})
+    shared = cluster_settings(settings or {})
     if high_availability:
         shared |= high_availability_settings(ports.zookeeper[0], (folder / "ha").as_uri())
         programs.append(
@@ -102,8 +108,8 @@ def prepare_cluster(
         )
     for number, own in enumerate(ports.job_managers, start=1):
         name = f"{JOB_MANAGER_PREFIX}{number}"
-        config = write_config(folder / "conf" / name, shared | job_manager_settings(own))
-        arguments = [_JOB_MANAGER, "--configDir", str(config)]
+        config = flink_config(name, job_manager_settings(own))
+        arguments = [_JOB_MANAGER, "--configDir", config]
         if high_availability:
             # The address that a leader publishes; else Flink takes the machine's name.
             arguments += ["--host", LOOPBACK]
@@ -111,16 +117,14 @@ def prepare_cluster(
     for number in range(1, task_managers + 1):
         name = f"taskmanager-{number}"
         own_settings = {
-            **shared,
             "jobmanager.rpc.address": LOOPBACK,
             "jobmanager.rpc.port": ports.job_managers[0].rpc,
             "rest.port": ports.job_managers[0].rest,
             "taskmanager.numberOfTaskSlots": SLOTS,
         }
-        config = write_config(folder / "conf" / name, own_settings)
-        arguments = [_TASK_MANAGER, "--configDir", str(config), *task_manager_memory()]
+        arguments = [_TASK_MANAGER, "--configDir", flink_config(name, own_settings)]
+        arguments += task_manager_memory()
         programs.append(program(name, task_manager_java_options(), arguments))
-    (folder / "tmp").mkdir(exist_ok=True)
     return FlinkCluster(
         tuple(programs),
         tuple(f"http://{LOOPBACK}:{own.rest}" for own in ports.job_managers),
@@ -148,16 +152,29 @@ def _choose_ports(folder: pathlib.Path, job_managers: int, rest_port: int | None
         if is_free(_DEFAULT_REST_PORT):
             numbers[0] = _DEFAULT_REST_PORT
     if rest_port is not None:
-        if not is_free(rest_port):
-            raise ServiceError(
-                f"--rest_port: something listens there already, got {rest_port}. "
-                "Stop that program or choose another port."
-            )
+        _require_free(rest_port)
+        if rest_port in numbers:
+            # Whatever had it takes the other one.
+            numbers[numbers.index(rest_port)] = numbers[0]
         numbers[0] = rest_port
     path.write_text(json.dumps({"ports": numbers}) + "\n", encoding="ascii")
     first, second = FlinkPorts(*numbers[:3]), FlinkPorts(*numbers[3:6])
     zookeeper = (numbers[6], numbers[7], numbers[8])
     return _Ports((first, second)[:job_managers], zookeeper)
+
+
+def _require_free(rest_port: int) -> None:
+    try:
+        free = is_free(rest_port)
+    except PermissionError:
+        raise ServiceError(
+            f"--rest_port: this user may not use it, got {rest_port}. Choose one above 1023."
+        ) from None
+    if not free:
+        raise ServiceError(
+            f"--rest_port: something listens there already, got {rest_port}. "
+            "Stop that program or choose another port."
+        )
 
 
 def _write_zookeeper_config(folder: pathlib.Path, ports: tuple[int, int, int]) -> pathlib.Path:

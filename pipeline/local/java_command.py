@@ -18,6 +18,8 @@ examples:
   error-windows java fetch beam       only what reads Kafka on the DirectRunner
   error-windows java verify           read every fetched jar again and compare its SHA-256
   error-windows java which            the Java that a run will use
+  cp $(error-windows java paths flink --without=org.apache.flink,org.slf4j) "$FLINK_HOME/lib"
+                                      what the job loads beside Flink itself
 
 environment:
   JAVA_HOME                           taken first, if it is Java {_VERSIONS}
@@ -34,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
         return _which()
     if arguments.command == "list":
         return _list()
+    if arguments.command == "paths":
+        return _paths(arguments.set, without=arguments.without)
     names = arguments.sets or jar_lock.set_names()
     for name in names:
         jar_lock.pom_path(name)  # Says so when there is no such set, before anything is done.
@@ -74,6 +78,15 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="delete those that are wrong, so that fetch gets them anew (default: keep)",
     )
+    paths = commands.add_parser("paths", help="print where the jars of a set are, one a line")
+    paths.add_argument("set", metavar="SET", help=f"one of {', '.join(jar_lock.set_names())}")
+    paths.add_argument(
+        "--without",
+        metavar="GROUP[,GROUP]",
+        action="append",
+        default=[],
+        help="leave out the modules of these Maven groups, such as org.slf4j",
+    )
     commands.add_parser("which", help="show the Java that a run will use")
     commands.add_parser("list", help="show the sets, and how much of each is in the cache")
     return parser
@@ -83,6 +96,24 @@ def _fetch(names: Sequence[str]) -> int:
     for name in names:
         files = jars.fetch_jars(name)
         print(f"{name}: {len(files)} modules in {jars.jar_cache_dir()}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _paths(name: str, *, without: Sequence[str]) -> int:
+    """Prints the jars of a set in class path order, and fetches them first where they miss."""
+    locked = jar_lock.read_lock(name)
+    left_out = {group for groups in without for group in groups.split(",")}
+    unknown = sorted(left_out - {jar.group for jar in locked})
+    if unknown:
+        raise UsageError(
+            "--without",
+            f"set {name} has no module of this group",
+            got=unknown[0],
+            fix="Give groups of its jars.lock, such as org.apache.kafka.",
+        )
+    for jar, path in zip(locked, jars.fetch_jars(name), strict=True):
+        if jar.group not in left_out:
+            print(path)
     return EXIT_DONE
 
 

@@ -1,9 +1,9 @@
-"""Becomes a program after leaving a pid file: `launch.py PID_FILE PROGRAM [ARGUMENT ...]`.
+"""Becomes a program after leaving a pid file: `launch.py [--scratch FOLDER] PID_FILE PROGRAM ...`.
 
 A supervisor starts services through it, by its path: only the standard library is imported,
 so that it takes a few milliseconds. The pid file holds the number and nothing else, as
 `kill $(cat FILE)` wants it. On Linux the program ends with its supervisor, so that none is
-left running with nobody to look after it.
+left running with nobody to look after it. A scratch folder is emptied first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pathlib
+import shutil
 import signal
 import sys
 
@@ -19,6 +20,10 @@ _PR_SET_PDEATHSIG = 1
 
 def main(argv: list[str]) -> None:
     """Writes the pid file and becomes the program; returns only by exception."""
+    if argv[0] == "--scratch":
+        shutil.rmtree(argv[1], ignore_errors=True)
+        pathlib.Path(argv[1]).mkdir(parents=True)
+        argv = argv[2:]
     pid_path, *command = argv
     if sys.platform == "linux":
         supervisor = os.getppid()

@@ -206,7 +206,10 @@ class Supervisor:
         return "\n".join(sections)
 
     def _program(self, program: Program, order: int) -> dict[str, object]:
-        command = [sys.executable, "-I", "-S", launch.__file__, str(self.pid_path(program.name))]
+        command = [sys.executable, "-I", "-S", launch.__file__]
+        if program.scratch_dir is not None:
+            command += ["--scratch", str(program.scratch_dir)]
+        command.append(str(self.pid_path(program.name)))
         # Not by `environment=`, which has no way to quote every value.
         changed = [
             f"{key}={value}"
