@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import re
 import sys
 import urllib.parse
 
 from pipeline.checkpoints import job_folder
 from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
-from pipeline.errors import EXIT_DONE, UsageError
-from pipeline.flink_rest import FlinkRest, rest_url
+from pipeline.errors import EXIT_DONE, ServiceError, UsageError
+from pipeline.flink_rest import FlinkJob, FlinkRest, rest_url
 from pipeline.job_start import check_input, prepare_job, prepare_output, require_no_live_job
 from pipeline.launch_job import launch_job
 from pipeline.live_config import (
@@ -23,6 +24,8 @@ from pipeline.live_config import (
 from pipeline.logs import configure_logging
 
 _WORKER = "error-windows-worker"
+# Java's words for a worker that is not there; what it names as the cause leaves out which one.
+_NO_PROGRAM = re.compile(r'Cannot run program "[^"]*"')
 
 
 def run_on_cluster(flags: argparse.Namespace) -> int:
@@ -59,6 +62,8 @@ def run_on_cluster(flags: argparse.Namespace) -> int:
                 restore_from=spec.restore_from,
                 show_progress=progress.stage,
             )
+            if not launched.job.runs:
+                raise _not_running(rest, launched.job)
             begun = f"from {launched.restored_from}" if launched.restored_from else "new"
             progress.stage(f"job {job} runs ({begun}) as {launched.job.id}")
         progress.clear()
@@ -104,6 +109,24 @@ def _require_version(rest: FlinkRest) -> None:
             got=version,
             fix="Use a cluster of Flink 1.19; docs/flink.md says what to do for others.",
         )
+
+
+def _not_running(rest: FlinkRest, job: FlinkJob) -> ServiceError:
+    """For a job that is on the cluster and fails again and again, or waits for slots."""
+    from pipeline.runner import root_cause
+
+    causes = rest.exceptions(job.id)
+    fix = "correct what is wrong there"
+    reason = "not all of its tasks have slots"
+    if causes:
+        no_program = _NO_PROGRAM.search(causes[0])
+        reason = no_program[0] if no_program else root_cause(causes[0])
+        if no_program:
+            fix = "install this package on every TaskManager, or give --worker_command"
+    return ServiceError(
+        f"job {job.name}: it is on the cluster as {job.id}, and does not run ({reason}). "
+        f"Flink goes on trying: {fix}; or `run_flink.sh cancel` it."
+    )
 
 
 def _follow(config: LiveConfig, output_format: str) -> None:

@@ -114,6 +114,10 @@ class Settling:
     ) -> Iterator[Told]:
         """Takes in what was counted in a window; tells what no later call will."""
         self.line_ms = now_ms
+        if index in range(*self.gap) and self.next_index == self.gap[1]:
+            # The silence ended here already; lines of one moment come in any order.
+            self.next_index = index
+            self._end_gap(index)
         if self.started and index < self.next_index:
             self.late_lines += counts.lines
             yield from self._add_late(index, counts, max_silent_windows)
@@ -138,9 +142,18 @@ class Settling:
                 yield Told(between, Counts(0, 0), 0, final=False)
             self.first = self.next_final = index
             self.windows[index] = _UNTOLD
+        elif index in range(*self.gap):
+            for between in range(index + 1, self.gap[1]):
+                yield Told(between, Counts(0, 0), 0, final=False)
+            self._end_gap(index)
+            self.windows[index] = _UNTOLD
         self._count(index, counts)
         if self.is_too_silent(max_silent_windows):
             yield from self._amend()
+
+    def _end_gap(self, index: int) -> None:
+        self.skipped -= self.gap[1] - index
+        self.gap = (self.gap[0], index)
 
     def _count(self, index: int, counts: Counts) -> None:
         told = self.started and index < self.next_index

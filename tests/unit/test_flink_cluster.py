@@ -106,11 +106,7 @@ def test_nothing_listens_beyond_this_machine(
     for name in names(cluster):
         if name != "zookeeper":
             settings = config(tmp_path, name)
-            hosts = {
-                value
-                for key, value in settings.items()
-                if key.endswith(("host", "address"))
-            }
+            hosts = {value for key, value in settings.items() if key.endswith(("host", "address"))}
             assert (name, {"127.0.0.1"}) == (name, hosts)
             assert settings["web.submit.enable"] is False
     job_manager = next(one for one in cluster.programs if one.name == "jobmanager-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import pathlib
 import sys
@@ -44,6 +45,42 @@ def test_fetch(made: list[LockedJar], capsys: pytest.CaptureFixture[str]) -> Non
     assert 0 == java_command.main(["fetch"])
     expected = f"some: {len(made)} modules in {jars.jar_cache_dir()}\n"
     assert ("", expected) == capsys.readouterr()
+
+
+def test_paths(made: list[LockedJar], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the jars are, a line each and nothing else, in class path order."""
+    assert 0 == java_command.main(["paths", "some"])
+    expected = "".join(f"{jars.jar_path(jar)}\n" for jar in made)
+    assert (expected, "") == capsys.readouterr()
+
+
+def test_paths_without_groups(made: list[LockedJar], capsys: pytest.CaptureFixture[str]) -> None:
+    """Groups are left out by their whole name, given in a list or one by one."""
+    others = [
+        dataclasses.replace(made[0], group="org.example.other"),
+        dataclasses.replace(made[0], group="com.example"),
+    ]
+    for jar in others:
+        jars.jar_path(jar).parent.mkdir(parents=True)
+        jars.jar_path(jar).write_bytes(b"jar 0")
+    jar_lock.write_lock("some", [*made, *others])
+    assert 0 == java_command.main(["paths", "some", "--without=org.example,com.example"])
+    assert 0 == java_command.main(
+        ["paths", "some", "--without=org.example", "--without=com.example"]
+    )
+    assert (f"{jars.jar_path(others[0])}\n" * 2, "") == capsys.readouterr()
+
+
+def test_paths_without_a_group_that_is_not_there(made: list[LockedJar]) -> None:
+    """A slip would put two versions of Flink on one class path."""
+    with pytest.raises(UsageError) as caught:
+        java_command.main(["paths", "some", "--without=org.exmaple"])
+    expected = (
+        "--without: set some has no module of this group, got 'org.exmaple'. "
+        "Give groups of its jars.lock, such as org.apache.kafka."
+    )
+    assert expected == str(caught.value)
+    assert 3 == len(made)
 
 
 def test_verify_good(made: list[LockedJar], capsys: pytest.CaptureFixture[str]) -> None:

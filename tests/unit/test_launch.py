@@ -50,7 +50,9 @@ def test_arguments_and_environment_reach_the_program_as_they_are(tmp_path: pathl
     """No shell looks at them."""
     given = ("a b", "", "$HOME", "'\"\\", "größe")
 
-    ran = run(str(tmp_path / "pid"), sys.executable, "-c", "import sys; print(sys.argv[1:])", *given)
+    ran = run(
+        str(tmp_path / "pid"), sys.executable, "-c", "import sys; print(sys.argv[1:])", *given
+    )
 
     assert f"{list(given)}\n" == ran.stdout
 

@@ -5,10 +5,15 @@ Windows are 30 s every 10 s; window index 3 ends at 30 s. Lateness is 20 s.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
+import pytest
 from apache_beam.utils.timestamp import Duration, Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.reference import Record, reference_results
 from transforms.grid import Grid
 from transforms.live import _SettleFn
 from transforms.panes import Counts
@@ -321,3 +326,75 @@ def test_lines_for_a_final_window_are_dropped() -> None:
 
     assert [] == runner.sums((3, 1, 1))
     assert 3 not in [row[0] // 10 for row in runner.watermark(70)]
+
+
+LATENESS_SECONDS = 20
+LAST_SECOND = 300
+# A line (its time in milliseconds, whether it is an error line, whether its windows come in
+# reverse), or how many seconds the watermark moves on.
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, LAST_SECOND * 1000), st.booleans(), st.booleans()),
+        st.integers(1, 60),
+    ),
+    max_size=25,
+)
+
+
+@pytest.mark.parametrize("max_silence_seconds", [400, 40])
+@given(events=EVENTS)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def test_whatever_order_lines_come_in_the_table_is_that_of_the_reference(
+    max_silence_seconds: int, events: list[tuple[int, bool, bool] | int]
+) -> None:
+    """For every window that lost no line to lateness: the count of its last revision.
+
+    Revisions count up from 0 and each changes something, and every window becomes final once.
+    """
+    runner = Runner(lateness_seconds=LATENESS_SECONDS, max_silence_seconds=max_silence_seconds)
+    rows: list[Row] = []
+    records: list[Record] = []
+    kept: set[int] = set()
+    dropped: set[int] = set()
+    watermark = 0
+    for event in events:
+        if isinstance(event, int):
+            watermark += event
+            rows += runner.watermark(watermark)
+            continue
+        time_ms, is_error, reverse = event
+        records.append((time_ms, b"ERROR" if is_error else b"INFO"))
+        first = time_ms // 10_000 + 1
+        indices = range(first, first + 3)
+        # What Beam does before.
+        late = {index for index in indices if index * 10 + LATENESS_SECONDS <= watermark}
+        dropped |= late
+        kept |= set(indices) - late
+        rows += runner.sums(
+            *((index, int(is_error), 1) for index in sorted(set(indices) - late, reverse=reverse))
+        )
+    rows += runner.watermark(3 * LAST_SECOND)
+
+    expected = {
+        one["window_end"]: (one["count"], one["silence"])
+        for one in reference_results(records, max_silence_seconds=max_silence_seconds)
+    }
+    table = {end: (count, silence) for end, count, _, _, silence in rows}
+    for index in kept - dropped:
+        assert expected[_rfc3339(index * 10)] == table[index * 10]
+    for end in table.keys() - {index * 10 for index in kept}:
+        assert (0, "no_input") == table[end]
+    if kept and max_silence_seconds > LAST_SECOND:
+        assert set(range(min(kept) * 10, max(kept) * 10, 10)) <= table.keys()
+    for end in table:
+        told = [row for row in rows if row[0] == end]
+        before, last = told[:-1], told[-1]
+        assert (end, list(range(len(before)))) == (end, [row[2] for row in before])
+        assert (end, [False] * len(before), True) == (end, [row[3] for row in before], last[3])
+        assert (end, before[-1][1:3], before[-1][4]) == (end, last[1:3], last[4])
+        meanings = [(row[1], row[4]) for row in before]
+        assert all(one != other for one, other in itertools.pairwise(meanings))
+
+
+def _rfc3339(seconds: int) -> str:
+    return f"1970-01-01T00:{seconds // 60:02}:{seconds % 60:02}Z"

@@ -1,0 +1,196 @@
+"""The state of a series by itself; `test_live.py` has the rules as a stream sees them."""
+
+from __future__ import annotations
+
+import pytest
+
+from transforms.grid import Grid
+from transforms.panes import Counts
+from transforms.settling import ON_TIME_DELAY_MS, STILL_MS, STILL_WITHOUT_LINES_MS, Settling, Told
+
+GRID = Grid(30, 10)
+LINE = Counts(errors=1, lines=2)
+MAX_SILENT = 3
+
+
+def begun(*indices: int) -> Settling:
+    """A series with a line in some windows, none of them told."""
+    series = Settling.begin(indices[0], now_ms=0)
+    for index in indices:
+        assert [] == add(series, index)
+    return series
+
+
+def add(series: Settling, index: int, counts: Counts = LINE) -> list[Told]:
+    """Adds to a window; returns what is told at once."""
+    return list(series.add(index, counts, now_ms=0, max_silent_windows=MAX_SILENT))
+
+
+def tell(series: Settling, windows: int) -> list[Told]:
+    """Lets so many windows be over."""
+    return [told for _ in range(windows) for told in series.tell_next()]
+
+
+def settle(series: Settling) -> list[int]:
+    """Lets all that was told become final; returns the windows, in order."""
+    found = []
+    while told := list(series.tell_final()):
+        found += [one.window_index for one in told]
+    return found
+
+
+def silent() -> Settling:
+    """A series that was silent from window 7 on, until a line came in window 20."""
+    series = begun(3)
+    tell(series, 4)
+    assert series.is_too_silent(MAX_SILENT)
+    assert [] == add(series, 20)
+    return series
+
+
+@pytest.mark.parametrize("windows", [0, 1, 2, 4])
+def test_state_survives_a_restart(windows: int) -> None:
+    """As the tuple of plain values that a checkpoint holds."""
+    series = begun(3, 5)
+    tell(series, windows)
+    stored = series.to_state()
+
+    again = Settling.from_state(stored)
+
+    assert series == again
+    assert stored == again.to_state()
+    assert {int, tuple, dict} >= {type(value) for value in stored}
+    assert tell(series, 3) == tell(again, 3)
+
+
+def test_a_long_silence_leaves_a_gap() -> None:
+    """Windows in it are neither told nor final, and are counted as skipped."""
+    series = silent()
+
+    assert ((7, 20), 13) == (series.gap, series.skipped)
+    assert [Told(20, LINE, 0, False)] == tell(series, 1)
+    assert [3, 4, 5, 6, 20] == settle(series)
+
+
+def test_a_silence_that_is_not_too_long_leaves_none() -> None:
+    """Its windows come as zeros."""
+    series = begun(3)
+    tell(series, 3)
+
+    add(series, 8)
+
+    expected = [Told(6, Counts(0, 0), 0, False), Told(7, Counts(0, 0), 0, False)]
+    assert ((0, 0), 0) == (series.gap, series.skipped)
+    assert [*expected, Told(8, LINE, 0, False)] == tell(series, 3)
+
+
+def test_the_windows_of_the_line_that_ends_a_silence_may_come_in_any_order() -> None:
+    """Each is told on time, once, and becomes final."""
+    series = silent()
+    assert [] == add(series, 19)
+    assert [] == add(series, 18)
+
+    assert ((7, 18), 11) == (series.gap, series.skipped)
+    assert [Told(index, LINE, 0, False) for index in (18, 19, 20)] == tell(series, 3)
+    assert [3, 4, 5, 6, 18, 19, 20] == settle(series)
+    assert {} == series.windows
+
+
+def test_a_late_line_in_a_gap_makes_it_shorter() -> None:
+    """Its window and those after it get results, as the grid has no holes."""
+    series = silent()
+    tell(series, 2)
+
+    zeros = add(series, 17)
+
+    assert [Told(index, Counts(0, 0), 0, False) for index in (18, 19)] == zeros
+    assert [Told(17, LINE, 0, False), Told(22, Counts(0, 0), 0, False)] == tell(series, 1)
+    assert [3, 4, 5, 6, 17, 18, 19, 20, 21, 22] == settle(series)
+    assert {} == series.windows
+
+
+def test_a_line_in_all_of_a_gap_leaves_none() -> None:
+    """The silence was none."""
+    series = silent()
+
+    add(series, 7)
+
+    assert 0 == series.skipped
+    assert list(range(7, 21)) == [told.window_index for told in tell(series, 14)]
+    assert list(range(3, 21)) == settle(series)
+
+
+def test_a_line_in_a_gap_that_is_settled_is_too_late() -> None:
+    """The windows around it are final."""
+    series = silent()
+    tell(series, 1)
+    settle(series)
+
+    assert [] == add(series, 15)
+    assert (2, {}) == (series.too_late_lines, series.windows)
+
+
+def test_late_lines_are_counted() -> None:
+    """Those that amend a window, and those that came when it was final."""
+    series = begun(3)
+    tell(series, 2)
+    add(series, 4)
+    assert (2, 0) == (series.late_lines, series.too_late_lines)
+
+    settle(series)
+    add(series, 3)
+
+    assert (4, 2) == (series.late_lines, series.too_late_lines)
+
+
+def test_a_line_long_before_the_first_is_too_late() -> None:
+    """One forged time would open millions of windows."""
+    series = begun(30)
+    tell(series, 1)
+
+    assert [] == add(series, 30 - MAX_SILENT - 1)
+    assert 2 == series.too_late_lines
+    assert MAX_SILENT - 1 == len(add(series, 30 - MAX_SILENT))
+
+
+@pytest.mark.parametrize(
+    ("newest", "after_ms", "still"),
+    [
+        (3, STILL_WITHOUT_LINES_MS - 1, False),
+        (3, STILL_WITHOUT_LINES_MS, True),
+        (5, STILL_WITHOUT_LINES_MS - 1, False),
+        (6, STILL_MS - 1, False),
+        (6, STILL_MS, True),
+    ],
+)
+def test_a_watermark_stands_still_when_it_should_have_come(
+    newest: int, after_ms: int, still: bool
+) -> None:
+    """Sooner where newer lines tell that it is late: those in no window that is to be told."""
+    series = begun(3, newest)
+    now_ms = GRID.window_end_ms(3) + ON_TIME_DELAY_MS + after_ms
+    series.tick_ms = now_ms - 1000
+
+    assert still == series.watermark_stands_still(GRID, now_ms)
+    assert now_ms == series.tick_ms
+
+
+def test_ticks_that_were_missed_tell_nothing_of_the_watermark() -> None:
+    """The process was paused: everything begins to count anew."""
+    series = begun(3)
+
+    assert not series.watermark_stands_still(GRID, 1_000_000)
+    assert (1_000_000, 1_000_000) == (series.reached_ms, series.line_ms)
+
+
+def test_windows_become_final_by_the_clock_after_lateness_and_more() -> None:
+    """A watermark that only seems to stand still has time to come."""
+    series = begun(3)
+    tell(series, 1)
+    due_ms = GRID.window_end_ms(3) + ON_TIME_DELAY_MS + STILL_WITHOUT_LINES_MS + 20_000
+
+    assert not series.is_final_by_clock(GRID, due_ms - 1, 20_000)
+    assert series.is_final_by_clock(GRID, due_ms, 20_000)
+
+    series.reached_ms = due_ms - STILL_WITHOUT_LINES_MS + 1
+    assert not series.is_final_by_clock(GRID, due_ms, 20_000)
