@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.arguments import whole_number
 from pipeline.errors import ServiceError, UsageError
 from pipeline.flink_rest import FlinkRest
-from pipeline.job_spec import DriverStatus, write_json
+from pipeline.job_spec import GIVEN_UP, DriverStatus, write_json
 from pipeline.local.flink_cluster import FlinkCluster, prepare_cluster
 from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_prepare import PreparedKafka, prepare_kafka
@@ -33,6 +33,8 @@ DRIVER = "driver"
 _STATE_FILE = "deployment.json"
 _START_TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+# What passes by itself, such as a JobManager that has only just begun to lead, takes less.
+_FAILING_SECONDS = 20.0
 _REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 _REPORTER_PORTS = 10
 # So often a program may end while it starts, before that is told instead of waited out.
@@ -192,14 +194,21 @@ class Deployment:
         """Waits until the driver says that the job runs, and returns what it says.
 
         Raises:
-          ServiceError: the driver cannot start the job.
+          ServiceError: the driver cannot start the job, or has not been able to for a while; it
+            then goes on trying.
         """
+        failing_since: float | None = None
         while True:
             status = DriverStatus.read(self.folder)
             state = self.driver_state()
             if status is not None:
-                if status.error is not None:
-                    raise ServiceError(status.error)
+                if status.error is None:
+                    failing_since = None
+                else:
+                    failing_since = failing_since or time.monotonic()
+                    lasts_seconds = time.monotonic() - failing_since
+                    if status.stage == GIVEN_UP or lasts_seconds > _FAILING_SECONDS:
+                        raise ServiceError(status.error)
                 if status.stage == "running":
                     return status
                 show_progress(status.stage)

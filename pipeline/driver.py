@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
-from pipeline.job_spec import DriverStatus, JobSpec
+from pipeline.job_spec import CANCELLED, GIVEN_UP, DriverStatus, JobSpec
 from pipeline.launch_job import launch_job
 from pipeline.live_config import live_config_from_flags
 from pipeline.local.flink_cluster import JOB_MANAGER_PREFIX
@@ -26,6 +26,7 @@ _POLL_SECONDS = 1.0
 # A JobManager that has just begun to lead first takes over the jobs of the one before.
 _TAKE_OVER_SECONDS = 5.0
 _CANCELED = "CANCELED"
+_STARTING = "waiting for the job's tasks"
 # A restored state that fails once may fail for a passing reason; so often it does not.
 _RESTORE_FAILURES_IN_A_ROW = 5
 # Longer than any recovery takes.
@@ -65,11 +66,11 @@ class Driver:
         while True:
             try:
                 if not self._look():
-                    self._tell("cancelled", job_id=None)
+                    self._tell(CANCELLED, job_id=None)
                     return EXIT_DONE
             except UsageError as error:
                 # No later try can end otherwise, so none is to be made.
-                self._tell("given up", error=str(error))
+                self._tell(GIVEN_UP, error=str(error))
                 _LOG.error("%s", error)
                 return EXIT_DONE
             except ErrorWindowsError as error:
@@ -127,7 +128,7 @@ class Driver:
         return not any(not job.ended for job in self._named(self._rest.jobs()))
 
     def _watch(self, job: FlinkJob) -> None:
-        stage = "running" if job.runs else "waiting for the job's tasks"
+        stage = "running" if job.runs else _STARTING
         if self._job_id != job.id or self._status.stage != stage:
             self._job_id = job.id
             self._tell(stage, job_id=job.id)
@@ -160,7 +161,7 @@ class Driver:
             restored_from=launched.restored_from,
             submissions=self._status.submissions + 1,
         )
-        self._tell("running", job_id=launched.job.id)
+        self._tell("running" if launched.job.runs else _STARTING, job_id=launched.job.id)
 
     def _tell(self, stage: str, *, job_id: str | None = None, error: str | None = None) -> None:
         if (stage, error) != (self._status.stage, self._status.error):

@@ -47,6 +47,7 @@ def main(argv: Sequence[str]) -> int:
         return _start(live_parser(f"{_PROG} start").parse_args(rewrite_habits(arguments)))
     parser = FlagParser(prog=f"{_PROG} {name}", allow_abbrev=False, description=_WHAT[name])
     add_place_flags(parser)
+    configure_logging(verbose=False)
     if name in _ADD_FLAGS:
         _ADD_FLAGS[name](parser)
     return _RUN[name](parser.parse_args(rewrite_habits(arguments)))

@@ -20,6 +20,10 @@ from pipeline.flags import build_parser
 from pipeline.kafka_properties import write_properties_file
 from pipeline.live_flags import add_cluster_flags, add_live_flags
 
+# Stages of a driver that does not go on.
+GIVEN_UP = "given up"
+CANCELLED = "cancelled"
+
 _SPEC_FILE = "job.json"
 _STATUS_FILE = "driver.json"
 _PROPERTIES_FILE = "consumer.properties"

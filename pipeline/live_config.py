@@ -61,6 +61,13 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
         if getattr(flags, flag.removeprefix("--")) is not None:
             raise UsageError(flag, "a live job has no end", fix="Use run_direct.sh.")
     job = config_from_flags(flags, job=flags.job_name)
+    if job.java_runtime != "locked":
+        raise UsageError(
+            "--java_runtime",
+            "live jobs run on the locked modules only",
+            got=job.java_runtime,
+            fix="Leave it away.",
+        )
     parallelism = whole_number("--parallelism", flags.parallelism)
     if parallelism > MAX_PARALLELISM:
         raise UsageError(

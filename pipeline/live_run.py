@@ -15,7 +15,7 @@ from pipeline.config import names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.deployment import Deployment, cluster_config_from_flags
 from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError
-from pipeline.job_spec import DriverStatus
+from pipeline.job_spec import CANCELLED, GIVEN_UP, DriverStatus
 from pipeline.job_start import check_input, prepare_job, prepare_output
 from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags
 from pipeline.local import kafka_admin
@@ -134,7 +134,7 @@ def _job_failure(
                 failures.append(error)
                 break
             status = DriverStatus.read(deployment.folder)
-            if not running and status is not None and status.stage in ("given up", "cancelled"):
+            if not running and status is not None and status.stage in (GIVEN_UP, CANCELLED):
                 failures.append(ServiceError(status.error or "job: somebody cancelled it."))
                 break
         stop.set()

@@ -39,6 +39,8 @@ _CHECKPOINT_TIMEOUT_MS = 120_000
 _BUNDLE_MS = 200
 _POLL_SECONDS = 0.5
 _RUNNING_TIMEOUT_SECONDS = 180.0
+# Flink answers from what it knew up to 3 s before (web.refresh-interval).
+_CAUSE_TIMEOUT_SECONDS = 10.0
 # What Flink says when it cannot go on from a checkpoint, in 1.19's words.
 _RESTORE_FAILURES = (
     "Failed to rollback to checkpoint/savepoint",
@@ -178,9 +180,9 @@ def _wait_until_it_runs(rest: FlinkRest, job_id: str, restore_from: str | None) 
             raise JobFailedError("the job is gone from Flink: its JobManager was restarted.")
         if job.runs:
             return job
-        causes = rest.exceptions(job_id)
         if job.ended:
-            raise _failure("\n".join(causes[:1]), restore_from)
+            raise _failure("\n".join(_why_it_ended(rest, job_id)[:1]), restore_from)
+        causes = rest.exceptions(job_id)
         if restore_from is not None and any(says_restore_failed(cause) for cause in causes):
             rest.cancel(job_id)
             raise _failure("\n".join(causes[:1]), restore_from)
@@ -188,6 +190,13 @@ def _wait_until_it_runs(rest: FlinkRest, job_id: str, restore_from: str | None) 
             _LOG.warning("the job has not got all its tasks: %s", root_cause("\n".join(causes)))
             return job
         time.sleep(_POLL_SECONDS)
+
+
+def _why_it_ended(rest: FlinkRest, job_id: str) -> list[str]:
+    deadline = time.monotonic() + _CAUSE_TIMEOUT_SECONDS
+    while not (causes := rest.exceptions(job_id)) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return causes
 
 
 def _failure(message: str, restore_from: str | None) -> ServiceError | JobFailedError:

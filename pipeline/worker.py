@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -37,14 +35,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     # Some runners pass the quotes of a shell along.
     worker_id = arguments.id.strip("'")
     info = _provision(arguments.provision_endpoint, worker_id)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="error-windows-worker-"))
-    options_path = folder / "options.json"
-    options_path.write_text(json_format.MessageToJson(info.pipeline_options), encoding="utf-8")
     environment = {
         **os.environ,
         "WORKER_ID": worker_id,
-        "PIPELINE_OPTIONS_FILE": str(options_path),
-        "SEMI_PERSISTENT_DIRECTORY": str(folder),
+        # Not in a file, which nobody would delete.
+        "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options, indent=None),
         "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(info.control_endpoint),
         "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(info.logging_endpoint),
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),

@@ -134,8 +134,16 @@ def test_run_flink_shows_live_windows_goes_on_after_ctrl_c_and_leaves_nothing(
     begun = []
     for _ in range(2):
         with subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "flink", "--samples=0", "--slide_seconds=2"]
-            + ["--window_seconds=6", "--checkpoint_interval_seconds=2"],
+            [
+                sys.executable,
+                "-m",
+                "pipeline",
+                "flink",
+                "--samples=0",
+                "--slide_seconds=2",
+                "--window_seconds=6",
+                "--checkpoint_interval_seconds=2",
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -87,9 +87,7 @@ def url(descriptor: str) -> str:
     return found
 
 
-def test_it_becomes_beams_worker_with_what_the_runner_says(
-    provision: Provision, tmp_path: pathlib.Path
-) -> None:
+def test_it_becomes_beams_worker_with_what_the_runner_says(provision: Provision) -> None:
     """By the boot protocol of Beam's containers; the rest of the environment is inherited."""
     path, command, environment = become("--id=1-1")
 
@@ -101,13 +99,9 @@ def test_it_becomes_beams_worker_with_what_the_runner_says(
         command,
     )
     assert ["1-1"] == provision.workers
-    options = pathlib.Path(environment["PIPELINE_OPTIONS_FILE"])
-    assert {"beam:option:job_name:v1": "errors"} == json.loads(options.read_text(encoding="utf-8"))
-    assert ("1-1", tmp_path, os.environ["PATH"]) == (
-        environment["WORKER_ID"],
-        options.parent.parent,
-        environment["PATH"],
-    )
+    expected = {"beam:option:job_name:v1": "errors"}
+    assert expected == json.loads(environment["PIPELINE_OPTIONS"])
+    assert ("1-1", os.environ["PATH"]) == (environment["WORKER_ID"], environment["PATH"])
     assert (
         "beam:protocol:control_response_elements_embedding:v1 b"
         == (environment["RUNNER_CAPABILITIES"])
