@@ -1,4 +1,4 @@
-"""Live counting on Flink: real Kafka, real Flink, the command as a user runs it."""
+"""Live counting inside one process, `--flink_master=[local]`: real Kafka, real Flink."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.produce import Record, produce_records
+from pipeline.result_table import ResultTable
 from tests.processes import (
     DEADLINE_SECONDS,
     environment_of,
@@ -58,19 +59,6 @@ def _is_settled(results: list[dict[str, Any]], expected: list[dict[str, Any]]) -
     return len(silent) >= SILENT_WINDOWS and all(one["window_end"] in final for one in expected)
 
 
-def _settled(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The highest revision of every window, final before not final, as a reader keeps it."""
-    table: dict[str, dict[str, Any]] = {}
-    for result in results:
-        kept = table.get(result["id"])
-        if kept is None or (result["revision"], result["final"]) >= (
-            kept["revision"],
-            kept["final"],
-        ):
-            table[result["id"]] = result
-    return table
-
-
 @needs_proc
 def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
     kafka: EmbeddedKafka, tmp_path: pathlib.Path
@@ -81,7 +69,8 @@ def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
     results: list[dict[str, Any]] = []
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "pipeline", "flink", "--samples=0", "--input_topic=logs"),
+            *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
+            *("--samples=0", "--input_topic=logs"),
             f"--kafka_bootstrap_servers={kafka.bootstrap_servers}",
             "--consumer_property=auto.offset.reset=earliest",
             f"--window_seconds={WINDOW_SECONDS}",
@@ -108,7 +97,10 @@ def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
         stderr = job.stderr.read()
         assert 130 == job.wait(DEADLINE_SECONDS)
 
-    table = _settled(results)
+    kept = ResultTable()
+    for result in results:
+        kept.add(result)
+    table = {result["id"]: result for result in kept.settled()}
     assert expected == [table[one["id"]] | {"revision": 0} for one in expected]
     silent = [one for one in results if one["window_end"] > expected[-1]["window_end"]]
     assert {(0, "no_input")} == {(one["count"], one["silence"]) for one in silent}
@@ -121,7 +113,7 @@ def test_a_killed_command_leaves_nothing(tmp_path: pathlib.Path) -> None:
     """Flink, Kafka and the expansion service end with the command, also after kill -9."""
     environment = environment_of(tmp_path / "run")
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "flink", "--samples=0"],
+        [sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]", "--samples=0"],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
