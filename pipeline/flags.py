@@ -48,6 +48,21 @@ def job_name(beam_arguments: Sequence[str]) -> str | None:
     return name
 
 
+def add_consumer_flags(parser: argparse._ActionsContainer) -> None:
+    """Adds the flags that say how to connect to Kafka, beside the address."""
+    parser.add_argument(
+        "--consumer_config",
+        metavar="FILE",
+        help="a .properties file of Java consumer settings, the place for passwords",
+    )
+    parser.add_argument(
+        "--consumer_property",
+        metavar="KEY=VALUE",
+        action="append",
+        help="one Java consumer setting; beats the file; repeat it for several",
+    )
+
+
 def build_parser(prog: str = "error-windows") -> FlagParser:
     """A parser of the job's own flags; defaults are the product's sentence."""
     parser = FlagParser(
@@ -71,17 +86,7 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         action="append",
         help="topic to read; repeat it or give a comma list for several",
     )
-    kafka.add_argument(
-        "--consumer_config",
-        metavar="FILE",
-        help="a .properties file of Java consumer settings, the place for passwords",
-    )
-    kafka.add_argument(
-        "--consumer_property",
-        metavar="KEY=VALUE",
-        action="append",
-        help="one Java consumer setting; beats the file; repeat it for several",
-    )
+    add_consumer_flags(kafka)
     kafka.add_argument(
         "--kafka_reader",
         metavar="beam",

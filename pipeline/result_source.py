@@ -11,9 +11,11 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.config import consumer_settings
 from pipeline.errors import UsageError
+from pipeline.flags import add_consumer_flags
 from pipeline.kafka_errors import BOOTSTRAP_FLAG
-from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
+from pipeline.kafka_properties import KafkaProperties
 from pipeline.result_table import parse_result
 from transforms.escape import escape_terminal
 
@@ -65,17 +67,7 @@ def add_source_flags(parser: argparse.ArgumentParser) -> None:
     kafka.add_argument(
         BOOTSTRAP_FLAG, metavar="HOST:PORT[,HOST:PORT]", help="addresses of the brokers"
     )
-    kafka.add_argument(
-        "--consumer_config",
-        metavar="FILE",
-        help="a .properties file of Java consumer settings, the place for passwords",
-    )
-    kafka.add_argument(
-        "--consumer_property",
-        metavar="KEY=VALUE",
-        action="append",
-        help="one Java consumer setting; beats the file; repeat it for several",
-    )
+    add_consumer_flags(kafka)
 
 
 def bad_lines_note(source: ResultSource) -> str:
@@ -218,12 +210,7 @@ def _reading(path: pathlib.Path) -> Iterator[None]:
 
 
 def _kafka_properties(flags: argparse.Namespace) -> KafkaProperties:
-    settings: dict[str, str] = {}
-    if flags.consumer_config is not None:
-        settings |= read_properties_file("--consumer_config", flags.consumer_config)
-    for assignment in flags.consumer_property or ():
-        key, value = split_property("--consumer_property", assignment)
-        settings[key] = value
+    settings = consumer_settings(flags)
     if flags.kafka_bootstrap_servers is not None:
         settings["bootstrap.servers"] = flags.kafka_bootstrap_servers
     if not settings.get("bootstrap.servers"):
