@@ -37,7 +37,6 @@ _POLL_SECONDS = 0.2
 _FAILING_SECONDS = 20.0
 _REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 _REPORTER_PORTS = 10
-# So often a program may end while it starts, before that is told instead of waited out.
 _ACTIVE_STATES = ("STARTING", "RUNNING", "BACKOFF")
 _FAILING_STATES = ("BACKOFF", "FATAL", "EXITED")
 
@@ -154,10 +153,7 @@ class Deployment:
         ]
         programs.append(self._driver())
         DriverStatus.remove(self.folder)
-        write_json(
-            self.folder / _STATE_FILE,
-            {"rest_urls": cluster.rest_urls, "high_availability": config.high_availability},
-        )
+        write_json(self.folder / _STATE_FILE, {"rest_urls": cluster.rest_urls})
         show_progress("starting Apache Flink")
         self.supervisor.start(programs, detached=detached)
         try:

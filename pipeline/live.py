@@ -5,7 +5,6 @@ command through a queue; the Java part runs inside Flink's process (EMBEDDED).
 """
 
 import json
-import logging
 import pathlib
 import queue
 import shutil
@@ -23,17 +22,16 @@ from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import build_live_graph
 from pipeline.kafka_properties import KafkaProperties
+from pipeline.live_config import MAX_PARALLELISM
 from transforms.results import Result
 from transforms.samples import Sample
 
 CHECKPOINT_INTERVAL_MS = 10_000
 _STATE_CHECK_SECONDS = 1.0
-_MAX_PARALLELISM = 128
 _RETRIES = 1_000
 _RETRY_DELAY_MS = 1_000
 
 _received: "queue.SimpleQueue[Result | Sample]" = queue.SimpleQueue()
-_LOG = logging.getLogger(__name__)
 
 
 class _HandOverFn(beam.DoFn):
@@ -121,7 +119,7 @@ def _options(job_endpoint: str, checkpoints_dir: pathlib.Path) -> PipelineOption
             "--environment_type=LOOPBACK",
             "--streaming",
             "--parallelism=1",
-            f"--max_parallelism={_MAX_PARALLELISM}",
+            f"--max_parallelism={MAX_PARALLELISM}",
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",
