@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import pathlib
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.config import consumer_settings
 from pipeline.errors import UsageError
 from pipeline.flags import add_consumer_flags
+from pipeline.growing_files import Tail, reading
 from pipeline.kafka_errors import BOOTSTRAP_FLAG
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.result_table import parse_result
@@ -89,7 +89,7 @@ def source_from_flags(flags: argparse.Namespace) -> ResultSource:
         topic = flags.source.removeprefix(_TOPIC_PREFIX)
         if not topic:
             raise UsageError(_FLAG, "no topic", got=flags.source, fix="Write kafka:TOPIC.")
-        return TopicResults(topic, _kafka_properties(flags))
+        return TopicResults(topic, kafka_properties(flags))
     path = pathlib.Path(flags.source)
     if not flags.source or not path.exists():
         raise UsageError(
@@ -116,13 +116,13 @@ class PathResults:
         self.name = str(path)
         self.bad_lines = 0
         self._path = path
-        self._tails: dict[str, _Tail] = {}
+        self._tails: dict[str, Tail] = {}
 
     def read_all(self) -> Iterator[dict[str, Any]]:
         """Yields what is there. Raises UsageError if a file cannot be read."""
-        with _reading(self._path):
+        with reading(self._path):
             for path in self._paths(_RESULTS):
-                yield from self._results(_Tail(path))
+                yield from self._results(Tail(path))
 
     def follow(self, stop: threading.Event) -> Iterator[dict[str, Any] | Sample | None]:
         """Yields results and samples, also of files that are new or grow, until `stop` is set.
@@ -131,12 +131,12 @@ class PathResults:
           UsageError: a file cannot be read.
         """
         while not stop.is_set():
-            with _reading(self._path):
+            with reading(self._path):
                 # Before results: a sample is shown before the window that ends with it.
                 for path in self._paths(_SAMPLES):
-                    yield from self._samples(self._tails.setdefault(path, _Tail(path)))
+                    yield from self._samples(self._tails.setdefault(path, Tail(path)))
                 for path in self._paths(_RESULTS):
-                    yield from self._results(self._tails.setdefault(path, _Tail(path)))
+                    yield from self._results(self._tails.setdefault(path, Tail(path)))
             yield None
             stop.wait(_POLL_SECONDS)
 
@@ -146,7 +146,7 @@ class PathResults:
         with os.scandir(self._path) as entries:
             return sorted(entry.path for entry in entries if pattern.fullmatch(entry.name))
 
-    def _results(self, tail: _Tail) -> Iterator[dict[str, Any]]:
+    def _results(self, tail: Tail) -> Iterator[dict[str, Any]]:
         for line in tail.new_lines():
             result = parse_result(line)
             if result is None:
@@ -154,7 +154,7 @@ class PathResults:
             else:
                 yield result
 
-    def _samples(self, tail: _Tail) -> Iterator[Sample]:
+    def _samples(self, tail: Tail) -> Iterator[Sample]:
         # Here, because it loads Beam.
         from pipeline.sample_json import sample_from_json
 
@@ -165,51 +165,12 @@ class PathResults:
                 self.bad_lines += 1
 
 
-class _Tail:
-    """A file that grows, and how far it has been read."""
+def kafka_properties(flags: argparse.Namespace) -> KafkaProperties:
+    """The settings that the flags of a connection give, `bootstrap.servers` among them.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._file_number = 0
-        self._size = 0
-        self._position = 0
-
-    def new_lines(self) -> Iterator[bytes]:
-        """Yields the whole lines behind the position; a file that is gone has none."""
-        try:
-            now = os.stat(self._path)
-            if now.st_ino != self._file_number or now.st_size < self._position:
-                # Another file under this name: a bounded job replaces its output.
-                self._position = 0
-            elif now.st_size == self._size:
-                return
-            file = open(self._path, "rb")  # noqa: SIM115
-        except FileNotFoundError:
-            return
-        self._file_number, self._size = now.st_ino, now.st_size
-        with file:
-            file.seek(self._position)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._position += len(line)
-                yield line
-
-
-@contextlib.contextmanager
-def _reading(path: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            _FLAG,
-            f"cannot be read ({error.strerror})",
-            got=error.filename or str(path),
-            fix="Give a folder or file that you may read.",
-        ) from None
-
-
-def _kafka_properties(flags: argparse.Namespace) -> KafkaProperties:
+    Raises:
+      UsageError: brokers are missing, or a setting or the file of settings is wrong.
+    """
     settings = consumer_settings(flags)
     if flags.kafka_bootstrap_servers is not None:
         settings["bootstrap.servers"] = flags.kafka_bootstrap_servers

@@ -66,16 +66,17 @@ class _WriteResultsFn(beam.DoFn):
 
     def process(self, element: list[Result]) -> Iterable[None]:
         ordered = sorted(element, key=lambda result: (result.window_end_ms, result.key or ""))
-        _write_lines(self._path, (result.to_json() for result in ordered))
+        write_lines(self._path, (result.to_json() for result in ordered))
         self._written.inc(len(element))
         return ()
 
 
 def _write_samples(samples: list[Sample], path: str) -> None:
-    _write_lines(path, (sample_to_json(sample) for sample in sorted(samples)))
+    write_lines(path, (sample_to_json(sample) for sample in sorted(samples)))
 
 
-def _write_lines(path: str, lines: Iterable[str]) -> None:
+def write_lines(path: str, lines: Iterable[str]) -> None:
+    """Writes lines of ASCII into a file that is complete or not there; replaces an older one."""
     unfinished = f"{path}.{uuid.uuid4().hex}.unfinished"
     try:
         with FileSystems.create(unfinished) as file:

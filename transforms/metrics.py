@@ -14,6 +14,8 @@ LATE_LINES = "late_lines"
 TOO_LATE_LINES = "too_late_lines"
 TOMBSTONES = "tombstones"
 RESULTS_WRITTEN = "results_written"
+DEAD_LETTERS_WRITTEN = "dead_letters_written"
+LEDGER_ROWS_WRITTEN = "ledger_rows_written"
 SILENT_WINDOWS_SKIPPED = "silent_windows_skipped"
 
 

@@ -12,7 +12,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 
-from pipeline import live_sinks
+from pipeline import appending
 from pipeline.errors import UsageError
 from pipeline.live_sinks import (
     WriteResultsToFolder,
@@ -132,7 +132,7 @@ def test_a_failed_write_fails_the_bundle_and_the_next_goes_to_another_file(
 
     worker = Worker(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(live_sinks, "open", FullDisk, raising=False)
+        patched.setattr(appending, "open", FullDisk, raising=False)
         with pytest.raises(OSError, match="No space left"):
             worker.bundle(result(MIDNIGHT, 1))
 
