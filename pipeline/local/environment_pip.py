@@ -193,14 +193,22 @@ class Installer:
             self._run([self._python, "-I", "-m", "ensurepip", "--default-pip"], PipOutput(0))
 
     def add_packages(self, lock: pathlib.Path, pins: Mapping[str, str]) -> None:
-        """Installs `lock`, whose requirements are the keys of `pins` and their text the values."""
-        hashes_only = ["--require-hashes", "--no-build-isolation", "--use-pep517", "-r"]
+        """Installs `lock`, whose requirements are the keys of `pins` and their text the values.
+
+        The lock is complete, so pip resolves nothing: its resolver takes `name[extra]` of a
+        locked package for another requirement, and fails for want of a hash as soon as the
+        index has a newer version than the locked one. `pip check` says whether it is complete.
+        """
+        hashes_only = ["--no-deps", "--require-hashes", "--no-build-isolation", "--use-pep517"]
+        hashes_only.append("-r")
         for head, text in pins.items():
             if head.startswith(f"{_BUILD_PACKAGE}=="):
                 build_lock = self._venv / "build-requirements.txt"
                 build_lock.write_text(f"{text}\n", encoding="utf-8")
                 self._pip([*hashes_only, str(build_lock)], PipOutput(0))
         self._pip([*hashes_only, str(lock)], PipOutput(len(pins)))
+        self._progress.update("checking packages ...")
+        self._run([self._python, "-I", "-m", "pip", "check"], PipOutput(0))
 
     def add_project(self, project: pathlib.Path) -> None:
         """Installs `project` so that its files are used where they are."""
