@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from pipeline.errors import UsageError
@@ -35,12 +35,18 @@ class FlagParser(argparse.ArgumentParser):
         raise UsageError(flag, problem, fix="See --help.")
 
 
-def rewrite_habits(argv: Sequence[str]) -> list[str]:
-    """Turns well-known spellings of other tools into ours, before anything parses them."""
+def rewrite_habits(argv: Sequence[str], *, keep: Collection[str] = ()) -> list[str]:
+    """Turns well-known spellings of other tools into ours, before anything parses them.
+
+    Args:
+      argv: what the user wrote.
+      keep: spellings that are flags of the command itself.
+    """
     rewritten = []
     for argument in argv:
         name, equals, value = argument.partition("=")
-        rewritten.append(_HABITS.get(name, name) + equals + value)
+        ours = name if name in keep else _HABITS.get(name, name)
+        rewritten.append(ours + equals + value)
     return rewritten
 
 

@@ -16,11 +16,13 @@ from pipeline.errors import EXIT_DONE, EXIT_INTERRUPTED, ErrorWindowsError
 from transforms.escape import escape_terminal
 
 _COMMANDS = {
+    "dead-letters": "pipeline.dead_letters_command",
     "direct": "pipeline.direct",
     "flink": "pipeline.flink",
     "flink-driver": "pipeline.driver",
     "java": "pipeline.local.java_command",
     "kafka": "pipeline.local.kafka_command",
+    "replay": "pipeline.replay_command",
     "results": "pipeline.results_command",
     "watch": "pipeline.watch",
 }
