@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.arguments import whole_number
 from pipeline.errors import ServiceError, UsageError
 from pipeline.flink_rest import FlinkRest
-from pipeline.job_spec import GIVEN_UP, DriverStatus, write_json
+from pipeline.job_spec import GIVEN_UP, JOB_RUNS, DriverStatus, write_json
 from pipeline.local.flink_cluster import FlinkCluster, prepare_cluster
 from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_prepare import PreparedKafka, prepare_kafka
@@ -205,7 +205,7 @@ class Deployment:
                     lasts_seconds = time.monotonic() - failing_since
                     if status.stage == GIVEN_UP or lasts_seconds > _FAILING_SECONDS:
                         raise ServiceError(status.error)
-                if status.stage == "running":
+                if status.stage == JOB_RUNS:
                     return status
                 show_progress(status.stage)
             elif state.state in _FAILING_STATES:

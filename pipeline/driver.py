@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
-from pipeline.job_spec import CANCELLED, GIVEN_UP, DriverStatus, JobSpec
+from pipeline.job_spec import CANCELLED, GIVEN_UP, JOB_RUNS, DriverStatus, JobSpec
 from pipeline.launch_job import launch_job
 from pipeline.live_config import live_config_from_flags
 from pipeline.local.flink_cluster import JOB_MANAGER_PREFIX
@@ -86,7 +86,7 @@ class Driver:
         in the Curator that Flink 1.19 brings). What they have to know is kept; a start costs
         seconds.
         """
-        if self._status.stage == "running" or len(self._rest.urls) == 1:
+        if self._status.stage == JOB_RUNS or len(self._rest.urls) == 1:
             self._ran_at = time.monotonic()
         elif time.monotonic() - self._ran_at > _QUARREL_SECONDS:
             _LOG.warning("the job has not run for long: starting the JobManagers anew")
@@ -128,7 +128,7 @@ class Driver:
         return not any(not job.ended for job in self._named(self._rest.jobs()))
 
     def _watch(self, job: FlinkJob) -> None:
-        stage = "running" if job.runs else _STARTING
+        stage = JOB_RUNS if job.runs else _STARTING
         if self._job_id != job.id or self._status.stage != stage:
             self._job_id = job.id
             self._tell(stage, job_id=job.id)
@@ -161,7 +161,7 @@ class Driver:
             restored_from=launched.restored_from,
             submissions=self._status.submissions + 1,
         )
-        self._tell("running" if launched.job.runs else _STARTING, job_id=launched.job.id)
+        self._tell(JOB_RUNS if launched.job.runs else _STARTING, job_id=launched.job.id)
 
     def _tell(self, stage: str, *, job_id: str | None = None, error: str | None = None) -> None:
         if (stage, error) != (self._status.stage, self._status.error):

@@ -186,6 +186,11 @@ def _rescale(flags: argparse.Namespace) -> int:
     config = live_config_from_flags(changed.namespace())
     with Progress() as progress:
         _require_slots(rest, config.parallelism)
+        if deployment is None:
+            from pipeline.launch_job import fetch_java, launch_job
+
+            # The job must not end for a start that is not possible.
+            fetch_java(config, rest, progress.stage)
         location = _take_savepoint(
             rest, deployment, job, _savepoints_uri(spec), cancel=True, progress=progress
         )
@@ -196,8 +201,6 @@ def _rescale(flags: argparse.Namespace) -> int:
             status = deployment.wait_for_job(progress.stage)
             job_id = status.job_id
         else:
-            from pipeline.launch_job import launch_job
-
             launched = launch_job(config, rest, folder=folder, show_progress=progress.stage)
             job_id = launched.job.id
     _say(f"job {job.name} runs with parallelism {config.parallelism} as {job_id}")

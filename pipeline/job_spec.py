@@ -20,6 +20,8 @@ from pipeline.flags import build_parser
 from pipeline.kafka_properties import write_properties_file
 from pipeline.live_flags import add_cluster_flags, add_live_flags
 
+# The stage of a driver whose job runs.
+JOB_RUNS = "running"
 # Stages of a driver that does not go on.
 GIVEN_UP = "given up"
 CANCELLED = "cancelled"

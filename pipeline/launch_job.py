@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from pipeline.errors import ErrorWindowsError, ServiceError
 from pipeline.flink_rest import FlinkJob, FlinkRest
+from pipeline.flink_version import require_flink_version
 from pipeline.live_config import LiveConfig
+from pipeline.local.beam_jars import BeamJars, fetch_beam_jars
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
-from pipeline.resume import find_start, record_shape
+from pipeline.resume import find_start, keep_record
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ def launch_job(
     """
     show_progress("looking for checkpoints")
     start = find_start(config, not_before=not_before, restore_from=restore_from)
-    with _java(folder, rest.urls[0]) as (expansion, job_server):
+    jars = fetch_java(config, rest, show_progress)
+    with _java(folder, rest.urls[0], jars) as (expansion, job_server):
         # Loads Beam, while the Java services warm up.
         from pipeline.submission import RestoreError, submit
 
@@ -71,12 +74,13 @@ def launch_job(
                 job_server=job_server,
                 checkpoint_uri=start.checkpoint_uri,
                 restore_from=checkpoint_uri,
+                may_lose_state=checkpoint_uri in start.losing,
                 show_progress=show_progress,
             )
             return Launched(job, checkpoint_uri)
 
+        keep_record(config, start)
         if not start.candidates:
-            record_shape(config)
             return run(None)
         failure: ErrorWindowsError | None = None
         for candidate in start.candidates:
@@ -95,17 +99,39 @@ def launch_job(
     )
 
 
+def fetch_java(
+    config: LiveConfig, rest: FlinkRest, show_progress: Callable[[str], None]
+) -> BeamJars | None:
+    """Beam's own jars for the cluster's version of Flink; None where the locked modules are used.
+
+    Raises:
+      UsageError: there are none for that version.
+      ServiceError: the cluster does not answer.
+      JarsMissingError: they cannot be had.
+    """
+    if config.job.java_runtime == "locked":
+        return None
+    return fetch_beam_jars(require_flink_version(config, rest), show_progress)
+
+
 @contextlib.contextmanager
-def _java(folder: pathlib.Path, rest_url: str) -> Iterator[tuple[ExpansionService, FlinkJobServer]]:
+def _java(
+    folder: pathlib.Path, rest_url: str, jars: BeamJars | None
+) -> Iterator[tuple[ExpansionService, FlinkJobServer]]:
     folder.mkdir(parents=True, exist_ok=True)
     master = urllib.parse.urlsplit(rest_url).netloc
     with (
-        ExpansionService(folder / "expansion-service.log", embedded=True) as expansion,
+        ExpansionService(
+            folder / "expansion-service.log",
+            embedded=True,
+            jar=jars.expansion if jars else None,
+        ) as expansion,
         FlinkJobServer(
             folder / "job-server.log",
             folder / "artifacts",
             flink_master=master,
             conf_dir=folder / "conf" / "client",
+            jar=jars.job_server if jars else None,
         ) as job_server,
     ):
         yield expansion, job_server

@@ -10,7 +10,9 @@ import sys
 from pipeline.arguments import whole_number
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig, config_from_flags
 from pipeline.errors import UsageError
+from pipeline.flink_version import check_flink_version
 from pipeline.kafka_properties import is_secret
+from pipeline.local.flink_job_server import LOCAL_MASTER
 from pipeline.local.folders import run_dir
 
 MAX_PARALLELISM = 128
@@ -31,6 +33,7 @@ class LiveConfig:
       follows: whether the command shows the results itself.
       properties_path: the file that holds the consumer's secrets, the same on all hosts.
       worker_command: what TaskManagers start for the Python part.
+      flink_version: minor version of the cluster, None for whatever it reports.
     """
 
     job: JobConfig
@@ -42,6 +45,7 @@ class LiveConfig:
     follows: bool
     properties_path: str | None
     worker_command: str
+    flink_version: str | None = None
 
     @property
     def output_topic(self) -> str | None:
@@ -61,13 +65,14 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
         if getattr(flags, flag.removeprefix("--")) is not None:
             raise UsageError(flag, "a live job has no end", fix="Use run_direct.sh.")
     job = config_from_flags(flags, job=flags.job_name)
-    if job.java_runtime != "locked":
+    if job.java_runtime != "locked" and flags.flink_master in (None, LOCAL_MASTER):
         raise UsageError(
             "--java_runtime",
-            "live jobs run on the locked modules only",
+            "Flink on this machine is one of the locked modules",
             got=job.java_runtime,
-            fix="Leave it away.",
+            fix="Leave it away, or name a cluster of yours with --flink_master.",
         )
+    check_flink_version(flags.flink_version, java_runtime=job.java_runtime)
     parallelism = whole_number("--parallelism", flags.parallelism)
     if parallelism > MAX_PARALLELISM:
         raise UsageError(
@@ -90,6 +95,7 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
         follows=follows,
         properties_path=flags.consumer_config,
         worker_command=flags.worker_command or _installed_worker(),
+        flink_version=flags.flink_version,
     )
 
 

@@ -58,6 +58,12 @@ def add_cluster_flags(parser: argparse.ArgumentParser) -> None:
     cluster = parser.add_argument_group("cluster")
     add_place_flags(cluster)
     cluster.add_argument(
+        "--flink_version",
+        metavar="MINOR",
+        help="of a cluster of yours, such as 1.20, with --java_runtime=beam (default: what it "
+        "reports)",
+    )
+    cluster.add_argument(
         "--high_availability",
         action="store_true",
         help="ZooKeeper, two JobManagers, two TaskManagers: the job survives the loss of any",

@@ -13,6 +13,7 @@ from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.errors import EXIT_DONE, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest, rest_url
+from pipeline.flink_version import require_flink_version
 from pipeline.job_start import check_input, prepare_job, prepare_output, require_no_live_job
 from pipeline.launch_job import launch_job
 from pipeline.live_config import (
@@ -44,7 +45,7 @@ def run_on_cluster(flags: argparse.Namespace) -> int:
     job = config.job.job
     with Progress() as progress:
         progress.stage(f"asking {rest.urls[0]}")
-        _require_version(rest)
+        require_flink_version(config, rest)
         runs = rest.live_job(job) is not None
         if not (runs and flags.attach):
             require_no_live_job(rest, job)
@@ -97,17 +98,6 @@ def _require_shared_places(flags: argparse.Namespace) -> None:
             "a job on a cluster has no stdout here",
             got=STDOUT,
             fix="Give kafka:TOPIC, or a folder that all hosts share; --attach shows it.",
-        )
-
-
-def _require_version(rest: FlinkRest) -> None:
-    version = str(rest.overview()["flink-version"])
-    if not version.startswith("1.19."):
-        raise UsageError(
-            "--flink_master",
-            "the cluster runs another Flink than the job is built for",
-            got=version,
-            fix="Use a cluster of Flink 1.19; docs/flink.md says what to do for others.",
         )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import logging
+from collections.abc import Mapping
 
 from pipeline.checkpoints import Checkpoint, CheckpointStore
 from pipeline.errors import UsageError
-from pipeline.job_record import JobRecord, incompatible, other_versions
-from pipeline.live_config import MAX_PARALLELISM, LiveConfig
+from pipeline.job_record import JobRecord, other_versions, require_same_shape
+from pipeline.live_config import LiveConfig
 from pipeline.s3_settings import S3Settings
 
 _LOG = logging.getLogger(__name__)
@@ -22,10 +23,14 @@ class StartPoint:
     Attributes:
       checkpoint_uri: the folder of its checkpoints, as Flink takes it.
       candidates: checkpoints and savepoints, the best first; empty: the job starts new.
+      record: what is to be kept beside the checkpoints, None if it is there already.
+      losing: addresses of the candidates that may hold state of parts that the job has no more.
     """
 
     checkpoint_uri: str
     candidates: tuple[Checkpoint, ...]
+    record: JobRecord | None = None
+    losing: frozenset[str] = frozenset()
 
 
 def find_start(
@@ -33,6 +38,7 @@ def find_start(
     *,
     not_before: datetime.datetime | None,
     restore_from: str | None,
+    partitions: Mapping[str, int] | None = None,
 ) -> StartPoint:
     """Looks for what the job can go on from, newest first.
 
@@ -41,6 +47,7 @@ def find_start(
       not_before: checkpoints that are older do not count.
       restore_from: a checkpoint or savepoint that counts whatever its age, after those; it may
         be gone when there are newer ones.
+      partitions: how many every topic has now, None if that is not known.
 
     Raises:
       UsageError: the checkpoints were made by a job of another shape, or there is no other than
@@ -61,28 +68,39 @@ def find_start(
             if not found:
                 raise
             _LOG.warning("%s", error)
-    if found:
-        old = JobRecord.read(store, job)
-        new = JobRecord.of(config.job, max_parallelism=MAX_PARALLELISM)
-        if old is not None:
-            problem = incompatible(old, new)
-            if problem is not None:
-                raise _not_fitting(problem)
-            note = other_versions(old, new)
-            if note is not None:
-                _LOG.warning("%s", note)
-    return StartPoint(store.job(job).uri(), tuple(found))
+    uri = store.job(job).uri()
+    new = JobRecord.of(config, partitions=partitions)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if not found:
+        # What went before tells of checkpoints that --from may name later.
+        old = _readable_record(store, job)
+        gone = {} if old is None else old.continued(new, now).gone
+        return StartPoint(uri, (), dataclasses.replace(new, gone=gone))
+    kept = JobRecord.read(store, job)
+    if kept is not None:
+        require_same_shape(kept, new)
+        note = other_versions(kept, new)
+        if note is not None:
+            _LOG.warning("%s", note)
+    old = kept or dataclasses.replace(new, parts=None, partitions=None)
+    record = old.continued(new, now)
+    losing = frozenset(
+        checkpoint.uri
+        for checkpoint in found
+        # Of what comes from elsewhere nothing is known.
+        if record.outgrew(checkpoint.modified) or not checkpoint.uri.startswith(f"{uri}/")
+    )
+    return StartPoint(uri, tuple(found), None if record == kept else record, losing)
 
 
-def record_shape(config: LiveConfig) -> None:
-    """Keeps the shape of the job beside its checkpoints, before it makes the first.
+def keep_record(config: LiveConfig, start: StartPoint) -> None:
+    """Keeps what the job is made of beside its checkpoints, before it makes one as such.
 
     Raises:
       ServiceError, UsageError: the store cannot be written.
     """
-    JobRecord.of(config.job, max_parallelism=MAX_PARALLELISM).write(
-        open_store(config), config.job.job
-    )
+    if start.record is not None:
+        start.record.write(open_store(config), config.job.job)
 
 
 def open_store(config: LiveConfig) -> CheckpointStore:
@@ -95,7 +113,9 @@ def open_store(config: LiveConfig) -> CheckpointStore:
     return CheckpointStore.open(config.checkpoint_dir, s3)
 
 
-def _not_fitting(problem: str) -> UsageError:
-    flag, _, rest = problem.partition(": ")
-    text, _, fix = rest.partition(". ")
-    return UsageError(flag, text, fix=fix)
+def _readable_record(store: CheckpointStore, job: str) -> JobRecord | None:
+    try:
+        return JobRecord.read(store, job)
+    except UsageError:
+        # --fresh is what its message advises.
+        return None

@@ -49,11 +49,6 @@ class S3Settings:
         """What $AWS_REGION, else $AWS_DEFAULT_REGION, says."""
         return _first_set(_REGION_VARIABLES)
 
-    @property
-    def path_style(self) -> bool:
-        """Whether the bucket is named in the path (Flink: `s3.path.style.access`), not the host."""
-        return self.endpoint is not None
-
 
 def _is_endpoint(text: str) -> bool:
     try:

@@ -7,6 +7,7 @@ environment), its Java part inside them (EMBEDDED).
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,8 @@ from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline.errors import JobFailedError, ServiceError
+from pipeline.checkpoint_store import CHECKPOINT_DIR_FLAG
+from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.graph import build_live_graph
 from pipeline.kafka_secrets import public_properties
@@ -54,6 +56,10 @@ _RESTORE_FAILURES = (
     "CheckpointCoordinator.restoreSavepoint(",
     "StreamTaskStateInitializerImpl.streamOperatorStateContext(",
 )
+# What it says of state that no step of the graph takes, also 1.19's words.
+_LOST_STATE = re.compile(
+    r"Cannot map checkpoint/savepoint state for operator (.+?) to the new program"
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,6 +75,7 @@ def submit(
     job_server: FlinkJobServer,
     checkpoint_uri: str,
     restore_from: str | None,
+    may_lose_state: bool,
     show_progress: Callable[[str], None],
 ) -> FlinkJob:
     """Submits the job and returns it when every task of it runs.
@@ -80,9 +87,11 @@ def submit(
       job_server: Beam's, of that cluster, starting.
       checkpoint_uri: the folder of the job's checkpoints.
       restore_from: a checkpoint or savepoint to go on from.
+      may_lose_state: whether it may hold state of parts that the graph has no more.
       show_progress: is told what is being done.
 
     Raises:
+      UsageError: it holds state that no step of the graph takes, and may not.
       RestoreError: Flink cannot go on from `restore_from`; the job was cancelled.
       JobFailedError: the job failed before it ran.
       ServiceError: a service does not answer.
@@ -90,7 +99,7 @@ def submit(
     known = {job.id for job in rest.jobs()}
     show_progress("building the graph")
     pipeline = beam.Pipeline(
-        options=_options(config, job_server.address(), checkpoint_uri, restore_from)
+        options=_options(config, job_server.address(), checkpoint_uri, restore_from, may_lose_state)
     )
     pipeline.component_id_map = StableIds()
     _build(pipeline, config, expansion.address())
@@ -128,7 +137,11 @@ def _build(pipeline: beam.Pipeline, config: LiveConfig, expansion_address: str) 
 
 
 def _options(
-    config: LiveConfig, job_endpoint: str, checkpoint_uri: str, restore_from: str | None
+    config: LiveConfig,
+    job_endpoint: str,
+    checkpoint_uri: str,
+    restore_from: str | None,
+    may_lose_state: bool,
 ) -> PipelineOptions:
     worker = json.dumps({"command": config.worker_command})
     arguments = [
@@ -155,7 +168,10 @@ def _options(
         f"--execution_retry_delay={_RETRY_DELAY_MS}",
     ]
     if restore_from is not None:
-        arguments += [f"--savepoint_path={restore_from}", "--allow_non_restored_state"]
+        arguments.append(f"--savepoint_path={restore_from}")
+        if may_lose_state:
+            # Else a label that changed by accident would cost the counts behind it in silence.
+            arguments.append("--allow_non_restored_state")
     return PipelineOptions(arguments)
 
 
@@ -199,8 +215,17 @@ def _why_it_ended(rest: FlinkRest, job_id: str) -> list[str]:
     return causes
 
 
-def _failure(message: str, restore_from: str | None) -> ServiceError | JobFailedError:
+def _failure(message: str, restore_from: str | None) -> ErrorWindowsError:
     _LOG.error("the job failed: %s", message)
+    lost = _LOST_STATE.search(message)
+    if restore_from is not None and lost is not None:
+        return UsageError(
+            CHECKPOINT_DIR_FLAG,
+            f"the checkpoint holds state of operator {lost[1]}, which this job does not have, "
+            "though none of its topics or other parts went",
+            fix="Start it with the version of this package that made the checkpoint; or use "
+            "--fresh, and know what that loses.",
+        )
     if restore_from is not None and says_restore_failed(message):
         return RestoreError(f"checkpoint: Flink cannot go on from it ({root_cause(message)}).")
     return JobFailedError(f"the job failed on Flink: {root_cause(message)}")

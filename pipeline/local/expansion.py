@@ -19,9 +19,12 @@ class ExpansionService(JavaService):
       log_path: its stdout and stderr, appended to.
       embedded: expand for a runner that runs Java itself, with KafkaIO's unbounded source,
         whose position is then part of the runner's checkpoints; else for the DirectRunner.
+      jar: Beam's own, in the place of the locked modules.
     """
 
-    def __init__(self, log_path: pathlib.Path, *, embedded: bool = False) -> None:
+    def __init__(
+        self, log_path: pathlib.Path, *, embedded: bool = False, jar: pathlib.Path | None = None
+    ) -> None:
         port = free_port()
         for_flink = ["--defaultEnvironmentType=EMBEDDED", "--experiments=use_deprecated_read"]
         super().__init__(
@@ -38,4 +41,5 @@ class ExpansionService(JavaService):
                 *(for_flink if embedded else ["--alsoStartLoopbackWorker"]),
             ],
             log_path=log_path,
+            jar=jar,
         )

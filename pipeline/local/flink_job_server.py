@@ -20,6 +20,7 @@ class FlinkJobServer(JavaService):
       flink_master: `host:port` of a cluster's REST API; `[local]`: Flink's mini-cluster
         inside this process.
       conf_dir: for Flink settings of the jobs that Beam has no option for; written.
+      jar: Beam's own, for the cluster's version of Flink, in the place of the locked modules.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class FlinkJobServer(JavaService):
         artifacts_dir: pathlib.Path,
         flink_master: str = LOCAL_MASTER,
         conf_dir: pathlib.Path | None = None,
+        jar: pathlib.Path | None = None,
     ) -> None:
         job_port, artifact_port = free_ports(2)
         configured = []
@@ -51,4 +53,5 @@ class FlinkJobServer(JavaService):
                 *configured,
             ],
             log_path=log_path,
+            jar=jar,
         )

@@ -80,7 +80,7 @@ def fetch_jars(set_name: str, *, repository_url: str | None = None) -> list[path
     if missing:
         if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
             raise _missing_error(set_name, f"and {OFFLINE_VARIABLE} forbids fetching them")
-        _download(set_name, missing, _repository_url(repository_url))
+        _download(set_name, missing, maven_repository(repository_url))
     return [jar_path(jar) for jar in jars]
 
 
@@ -91,7 +91,12 @@ def _has_size(path: pathlib.Path, size_bytes: int) -> bool:
         return False
 
 
-def _repository_url(given: str | None) -> str:
+def maven_repository(given: str | None = None) -> str:
+    """The root of what jars are fetched from; what is given goes before the environment.
+
+    Raises:
+      UsageError: the environment names no address.
+    """
     url = given or os.environ.get(REPOSITORY_URL_VARIABLE)
     if url:
         parsed = urllib.parse.urlsplit(url)

@@ -24,7 +24,7 @@ _CHECK_SECONDS = 0.25
 _LOG_LINES = 5
 # Lower case, as gRPC reads it.
 _GRPC_EXEMPT = "no_grpc_proxy"
-# What stands for the pathing jar in the arguments of a service.
+# What stands for the jar that a service is started from, in its arguments.
 PATHING_JAR = "{{JAR}}"
 
 
@@ -38,6 +38,7 @@ class JavaService:
       name: what to call it in messages.
       jar_set: the locked set of modules it runs on.
       main_class: what to start.
+      jar: one that holds all of it and starts by itself, in the place of the locked set.
       port: where it listens.
       java_options: for the Java machine.
       arguments: for the service; `PATHING_JAR` in them is replaced.
@@ -54,10 +55,12 @@ class JavaService:
         java_options: Sequence[str],
         arguments: Sequence[str],
         log_path: pathlib.Path,
+        jar: pathlib.Path | None = None,
     ) -> None:
         self._name = name
         self._jar_set = jar_set
         self._main_class = main_class
+        self._jar = jar
         self._port = port
         self._java_options = java_options
         self._arguments = arguments
@@ -73,7 +76,9 @@ class JavaService:
         """
         _reach_loopback_without_proxy()
         java = find_java()
-        jar = write_pathing_jar(fetch_jars(self._jar_set), main_class=self._main_class)
+        jar = self._jar
+        if jar is None:
+            jar = write_pathing_jar(fetch_jars(self._jar_set), main_class=self._main_class)
         self._process = ManagedProcess.start(
             self._name,
             [

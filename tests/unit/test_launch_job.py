@@ -32,8 +32,10 @@ class Starts:
       candidates: addresses of checkpoints, the best first.
       damaged: those that Flink cannot restore.
       failure: what every other start ends in, None if it runs.
+      losing: those that hold state of parts that went.
       submitted: checkpoints of the submissions, in order.
-      recorded: how often the shape of the job was kept.
+      may_lose: of each submission, whether it may lose state.
+      recorded: how often the record of the job was kept.
     """
 
     def __init__(self, config: LiveConfig, folder: pathlib.Path) -> None:
@@ -41,6 +43,8 @@ class Starts:
         self._folder = folder
         self.candidates: list[str] = []
         self.damaged: set[str] = set()
+        self.losing: set[str] = set()
+        self.may_lose: list[bool] = []
         self.failure: ErrorWindowsError | None = None
         self.submitted: list[str | None] = []
         self.recorded = 0
@@ -49,16 +53,17 @@ class Starts:
     def find(self, _: LiveConfig, **__: object) -> StartPoint:
         """In the place of `find_start`."""
         found = [Checkpoint(uri, "checkpoint", 1, TIME, "f00") for uri in self.candidates]
-        return StartPoint("file:///state/errors", tuple(found))
+        return StartPoint("file:///state/errors", tuple(found), losing=frozenset(self.losing))
 
-    def record(self, _: LiveConfig) -> None:
-        """In the place of `record_shape`."""
+    def record(self, _: LiveConfig, __: StartPoint) -> None:
+        """In the place of `keep_record`."""
         self.recorded += 1
 
     def submit(self, *_: object, **options: Any) -> FlinkJob:
         """In the place of `submit`."""
         assert "file:///state/errors" == options["checkpoint_uri"]
         self.submitted.append(options["restore_from"])
+        self.may_lose.append(options["may_lose_state"])
         if options["restore_from"] in self.damaged:
             raise RestoreError("checkpoint: Flink cannot go on from it (EOFException).")
         if self.failure is not None:
@@ -85,25 +90,36 @@ def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Starts:
 
     monkeypatch.setattr(module, "_java", java)
     monkeypatch.setattr(module, "find_start", starts.find)
-    monkeypatch.setattr(module, "record_shape", starts.record)
+    monkeypatch.setattr(module, "keep_record", starts.record)
     monkeypatch.setattr(submission, "submit", starts.submit)
     return starts
 
 
 def test_without_checkpoints_the_job_starts_new(starts: Starts) -> None:
-    """Its shape is kept first."""
+    """Its record is kept first."""
     assert Launched(JOB, None) == starts.launch()
     assert ([None], 1) == (starts.submitted, starts.recorded)
 
 
 def test_the_job_goes_on_from_the_newest_checkpoint(starts: Starts) -> None:
-    """The shape of its state stays what it was."""
+    """Its record is brought up to date first."""
     starts.candidates = ["file:///chk-2", "file:///chk-1"]
 
     assert Launched(JOB, "file:///chk-2") == starts.launch()
-    assert (["file:///chk-2"], 0) == (starts.submitted, starts.recorded)
+    assert (["file:///chk-2"], 1) == (starts.submitted, starts.recorded)
     assert "looking for checkpoints" == starts.told[0]
     assert starts.told[1].startswith("going on from file:///chk-2 (")
+
+
+def test_only_a_checkpoint_with_parts_that_went_may_lose_state(starts: Starts) -> None:
+    """Each is looked at by itself: an older one may hold a topic that a newer one does not."""
+    starts.candidates = ["file:///chk-2", "file:///chk-1"]
+    starts.damaged = {"file:///chk-2"}
+    starts.losing = {"file:///chk-1"}
+
+    starts.launch()
+
+    assert [False, True] == starts.may_lose
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_next_older(

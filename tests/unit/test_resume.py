@@ -13,7 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.job_record import JobRecord
 from pipeline.job_spec import live_parser
 from pipeline.live_config import LiveConfig, live_config_from_flags
-from pipeline.resume import find_start, open_store, record_shape
+from pipeline.resume import find_start, keep_record, open_store
 
 OLD, NEW = "0" * 31 + "1", "f" * 31 + "2"
 MAGIC = bytes.fromhex("4960672d")
@@ -31,6 +31,14 @@ def config(state: pathlib.Path, *arguments: str) -> LiveConfig:
         ]
     )
     return live_config_from_flags(flags)
+
+
+def record_shape(config: LiveConfig) -> None:
+    """What a new start leaves beside its checkpoints."""
+    found = find_start(
+        config, not_before=datetime.datetime.max.replace(tzinfo=START.tzinfo), restore_from=None
+    )
+    keep_record(config, found)
 
 
 def put(folder: pathlib.Path, seconds: int) -> str:
@@ -151,7 +159,7 @@ def test_another_version_of_beam_is_told_and_tried(
 
     assert [own] == start(job)
 
-    now = JobRecord.of(job.job, max_parallelism=128)
+    now = JobRecord.of(job)
     expected = (
         "the checkpoint was made with "
         f"Beam for Java 2.69.0, now {now.beam_version}; Beam for Python 2.69.0, "
@@ -173,3 +181,81 @@ def test_the_shape_is_kept_beside_the_checkpoints(tmp_path: pathlib.Path) -> Non
     assert (20, 5, 128) == (record.window_seconds, record.slide_seconds, record.max_parallelism)
     own = put(tmp_path / "errors" / OLD / "chk-1", 1)
     assert [own] == start(job)
+
+
+def losing(config: LiveConfig, *, restore_from: str | None = None) -> frozenset[str]:
+    """What of the checkpoints may hold more state than the job has a place for; kept at once."""
+    found = find_start(config, not_before=None, restore_from=restore_from)
+    keep_record(config, found)
+    return found.losing
+
+
+def test_state_may_be_lost_only_where_a_part_went(tmp_path: pathlib.Path) -> None:
+    """The topic's own is then lost on purpose; a label that changed must not cost any."""
+    both = config(tmp_path, "--input_topic=audit")
+    record_shape(both)
+    own = put(tmp_path / "errors" / OLD / "chk-1", 1)
+
+    assert frozenset() == losing(both)
+    assert frozenset() == losing(config(tmp_path, "--input_topic=audit,more"))
+    assert {own} == losing(both)
+    assert {own} == losing(config(tmp_path))
+    # A second try, before the job has made a checkpoint without the topic.
+    assert {own} == losing(config(tmp_path))
+    after = datetime.datetime.now(tz=START.tzinfo) - START + datetime.timedelta(hours=1)
+    newer = put(tmp_path / "errors" / NEW / "chk-2", int(after.total_seconds()))
+    assert [newer, own] == start(config(tmp_path))
+    assert {own} == losing(config(tmp_path))
+
+
+def test_nothing_is_known_of_a_checkpoint_from_elsewhere(tmp_path: pathlib.Path) -> None:
+    """It may be of another job: state may be lost, as the user asked for it."""
+    job = config(tmp_path / "state")
+    record_shape(job)
+    savepoint = put(tmp_path / "elsewhere", 1)
+
+    assert {savepoint} == losing(job, restore_from=savepoint)
+
+
+def test_nothing_is_known_where_the_record_names_no_parts(tmp_path: pathlib.Path) -> None:
+    """Records of earlier versions; the next one does."""
+    job = config(tmp_path)
+    JobRecord(30, 10, "2.70.0", "2.77.0", 128).write(open_store(job), "errors")
+    own = put(tmp_path / "errors" / OLD / "chk-1", 1)
+
+    assert {own} == losing(job)
+
+    record = JobRecord.read(open_store(job), "errors")
+    assert record is not None
+    assert (("output:folder", "samples", "topic:logs"), "2.70.0") == (
+        record.parts,
+        record.beam_version,
+    )
+
+
+def test_a_record_is_written_only_when_something_changed(tmp_path: pathlib.Path) -> None:
+    """A job that goes on as it was leaves it alone."""
+    job = config(tmp_path)
+    record_shape(job)
+    put(tmp_path / "errors" / OLD / "chk-1", 1)
+
+    assert find_start(job, not_before=None, restore_from=None).record is None
+
+
+def test_a_fresh_start_over_a_damaged_record(tmp_path: pathlib.Path) -> None:
+    """That is the way out that its message names."""
+    job = config(tmp_path)
+    open_store(job).job("errors").write("job.json", b"{")
+
+    record_shape(job)
+
+    assert JobRecord.of(job) == JobRecord.read(open_store(job), "errors")
+
+
+def test_partitions_are_kept(tmp_path: pathlib.Path) -> None:
+    """As many as there are at a new start, and when a topic joins."""
+    job = config(tmp_path)
+    found = find_start(job, not_before=None, restore_from=None, partitions={"logs": 2})
+
+    assert found.record is not None
+    assert {"logs": 2} == found.record.partitions
