@@ -21,6 +21,7 @@ from pipeline.launch_job import launch_job
 from pipeline.live_config import live_config_from_flags
 from pipeline.local.flink_cluster import JOB_MANAGER_PREFIX
 from pipeline.local.supervisor import Supervisor
+from pipeline.unread_partitions import unread_partitions
 
 _POLL_SECONDS = 1.0
 # A JobManager that has just begun to lead first takes over the jobs of the one before.
@@ -31,6 +32,7 @@ _STARTING = "waiting for the job's tasks"
 _RESTORE_FAILURES_IN_A_ROW = 5
 # Longer than any recovery takes.
 _QUARREL_SECONDS = 90.0
+_PARTITIONS_CHECK_SECONDS = 300.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,6 +62,8 @@ class Driver:
         self._status = DriverStatus("starting", submissions=before.submissions if before else 0)
         self._job_id: str | None = None
         self._ran_at = time.monotonic()
+        self._partitions_checked_at: float | None = None
+        self._warning: str | None = None
 
     def run(self) -> int:
         """Goes on until a person cancels the job, or it cannot be started at all."""
@@ -132,8 +136,21 @@ class Driver:
         if self._job_id != job.id or self._status.stage != stage:
             self._job_id = job.id
             self._tell(stage, job_id=job.id)
-        if not job.runs:
+        if job.runs:
+            self._warn_of_unread_partitions()
+        else:
             self._give_up_on_damaged_state(job)
+
+    def _warn_of_unread_partitions(self) -> None:
+        """Says in the log, once, that a topic has partitions that the job does not read."""
+        now, before = time.monotonic(), self._partitions_checked_at
+        if before is not None and now - before < _PARTITIONS_CHECK_SECONDS:
+            return
+        self._partitions_checked_at = now
+        warning = unread_partitions(self._config)
+        if warning is not None and warning != self._warning:
+            _LOG.warning("%s", warning)
+        self._warning = warning
 
     def _give_up_on_damaged_state(self, job: FlinkJob) -> None:
         """Ends a job that tries a checkpoint in vain again and again, which Flink does for ever."""

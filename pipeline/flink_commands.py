@@ -29,6 +29,7 @@ from pipeline.live_flags import add_place_flags
 from pipeline.logs import configure_logging
 from pipeline.main import note_secrets
 from pipeline.resume import open_store
+from pipeline.unread_partitions import unread_partitions
 from transforms.escape import escape_terminal
 
 _PROG = "run_flink.sh"
@@ -127,7 +128,16 @@ def _status(flags: argparse.Namespace) -> int:
         rest = deployment.rest
     else:
         rest = FlinkRest([rest_url(flags.flink_master)])
-    return show_status(rest, deployment, as_json=flags.json)
+
+    def warning_of(job: str) -> str | None:
+        try:
+            config = live_config_from_flags(_spec_of(flags, job).namespace())
+        except ErrorWindowsError:
+            # Not started from here, or not with flags that still hold.
+            return None
+        return unread_partitions(config)
+
+    return show_status(rest, deployment, as_json=flags.json, warning_of=warning_of)
 
 
 def _logs(flags: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.deployment import Deployment
@@ -14,18 +15,25 @@ from pipeline.local.tables import print_table
 from transforms.escape import escape_terminal
 
 
-def show_status(rest: FlinkRest, deployment: Deployment | None, *, as_json: bool) -> int:
+def show_status(
+    rest: FlinkRest,
+    deployment: Deployment | None,
+    *,
+    as_json: bool,
+    warning_of: Callable[[str], str | None],
+) -> int:
     """Prints how a cluster is; returns the exit code.
 
     Args:
       rest: of the cluster.
       deployment: of the local cluster, None for one of the user's.
       as_json: one JSON object instead of tables.
+      warning_of: what a person should know of a job of that name, None if there is nothing.
 
     Raises:
       ServiceError: no JobManager answers.
     """
-    status = _status(rest, deployment)
+    status = _status(rest, deployment, warning_of)
     if as_json:
         print(json.dumps(status))
         return EXIT_DONE
@@ -49,6 +57,8 @@ def show_status(rest: FlinkRest, deployment: Deployment | None, *, as_json: bool
             f"{job['tasks']} tasks run, as {job['id']}, for {_span(job['seconds'])}"
         )
         print(_checkpoint_line(job))
+        if job["warning"] is not None:
+            print(escape_terminal(f"  warning: {job['warning']}"))
     if not status["jobs"]:
         print("no job runs")
     driver = status["driver"]
@@ -58,7 +68,9 @@ def show_status(rest: FlinkRest, deployment: Deployment | None, *, as_json: bool
     return EXIT_DONE
 
 
-def _status(rest: FlinkRest, deployment: Deployment | None) -> dict[str, Any]:
+def _status(
+    rest: FlinkRest, deployment: Deployment | None, warning_of: Callable[[str], str | None]
+) -> dict[str, Any]:
     overview = rest.overview()
     programs: list[dict[str, Any]] = []
     driver = None
@@ -84,7 +96,11 @@ def _status(rest: FlinkRest, deployment: Deployment | None) -> dict[str, Any]:
         "slots": overview["slots-total"],
         "slots_available": overview["slots-available"],
         "programs": programs,
-        "jobs": [_job(rest, job) for job in rest.jobs() if not job.ended],
+        "jobs": [
+            {**_job(rest, job), "warning": warning_of(job.name)}
+            for job in rest.jobs()
+            if not job.ended
+        ],
         "driver": driver,
     }
 

@@ -18,6 +18,7 @@ from pipeline.local.beam_jars import BeamJars, fetch_beam_jars
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.resume import find_start, keep_record
+from pipeline.unread_partitions import count_partitions
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +61,12 @@ def launch_job(
       ErrorWindowsError: the job does not run; the text says why.
     """
     show_progress("looking for checkpoints")
-    start = find_start(config, not_before=not_before, restore_from=restore_from)
+    start = find_start(
+        config,
+        not_before=not_before,
+        restore_from=restore_from,
+        partitions=count_partitions(config.job),
+    )
     jars = fetch_java(config, rest, show_progress)
     with _java(folder, rest.urls[0], jars) as (expansion, job_server):
         # Loads Beam, while the Java services warm up.

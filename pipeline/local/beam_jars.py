@@ -130,13 +130,18 @@ def _missing(what: str, why: str, place: pathlib.Path) -> JarsMissingError:
 
 def _reason(error: BaseException) -> str:
     """Why a download failed, without the address: that may hold a password."""
-    # Beam's own error quotes addresses; what it was made of does not.
-    cause = error.__context__ if isinstance(error, RuntimeError) and error.__context__ else error
-    if isinstance(cause, urllib.error.HTTPError):
-        cause.close()  # Beam leaves it open.
-        return f"HTTP status {cause.code}"
-    if isinstance(cause, urllib.error.URLError):
+    # Beam's own error quotes addresses; those it comes from do not. After a failure of Maven
+    # Central it has tried another mirror; an answer says more than none.
+    chain = [error]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
+    answers = [cause for cause in chain if isinstance(cause, urllib.error.HTTPError)]
+    for answer in answers:
+        answer.close()  # Beam leaves it open.
+    if answers:
+        return f"HTTP status {answers[-1].code}"
+    if any(isinstance(cause, urllib.error.URLError) for cause in chain):
         return "no connection"
-    if isinstance(cause, OSError):
-        return cause.strerror or type(cause).__name__
-    return type(cause).__name__
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return type(error).__name__

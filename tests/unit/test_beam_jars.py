@@ -135,6 +135,15 @@ def test_a_mirror_that_does_not_answer() -> None:
     assert "127.0.0.1" not in found
 
 
+def test_what_the_first_repository_said_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After Maven Central Beam asks a second one, which may be out of reach."""
+    with mirror(lambda _: None, []) as url:
+        monkeypatch.setenv("ERROR_WINDOWS_MAVEN_REPOSITORY_URL", url)
+        monkeypatch.setattr(JavaJarServer, "MAVEN_CENTRAL_REPOSITORY", url)
+        monkeypatch.setattr(JavaJarServer, "GOOGLE_MAVEN_MIRROR", "http://127.0.0.1:9")
+        assert "(HTTP status 404)" in message_of_failure()
+
+
 def test_a_download_that_broke_off_is_not_kept(
     cache: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

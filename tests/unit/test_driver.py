@@ -108,6 +108,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     cluster = Cluster()
     monkeypatch.setattr(module, "FlinkRest", lambda _: cluster)
     monkeypatch.setattr(module, "launch_job", cluster.launch)
+    monkeypatch.setattr(module, "unread_partitions", lambda _: None)
     monkeypatch.setattr(module, "time", cluster)
     return cluster
 
@@ -432,3 +433,31 @@ def test_the_command_drives_the_job_of_its_folder(cluster: Cluster, tmp_path: pa
     cluster.during_pause = lambda _: cluster.set_state("f00", "CANCELED")
 
     assert 0 == main([str(tmp_path)])
+
+
+def test_partitions_that_nobody_reads_are_told_once(
+    cluster: Cluster,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The brokers are asked every five minutes; the same answer is not told again."""
+    asked: list[float] = []
+
+    def unread(_: object) -> str | None:
+        asked.append(cluster.monotonic())
+        return "partitions are not read"
+
+    def pause(number: int) -> None:
+        if number == 700:
+            raise Stop
+
+    monkeypatch.setattr(module, "unread_partitions", unread)
+    cluster.during_pause = pause
+    cluster.remembered = [JOB]
+
+    drive(tmp_path)
+
+    assert [0.0, 300.0, 600.0] == asked
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["partitions are not read"] == told

@@ -11,7 +11,7 @@ import pytest
 from pipeline import flink_status
 from pipeline.deployment import Deployment
 from pipeline.flink_rest import FlinkJob, FlinkRest
-from pipeline.flink_status import show_status
+from pipeline.flink_status import show_status as _show_status
 from pipeline.job_spec import DriverStatus
 from pipeline.local.supervisor import ProgramState
 
@@ -57,6 +57,13 @@ class Rest(FlinkRest):
     def checkpoints(self, _: str) -> dict[str, Any]:
         """Of any job."""
         return self._checkpoints
+
+
+def show_status(
+    rest: Rest, deployment: Deployment | None, *, as_json: bool, warning: str | None = None
+) -> int:
+    """Shows it, with one warning for every job."""
+    return _show_status(rest, deployment, as_json=as_json, warning_of=lambda _: warning)
 
 
 def job(**fields: Any) -> FlinkJob:
@@ -111,6 +118,15 @@ def test_checkpoints_that_fail_are_told(capsys: pytest.CaptureFixture[str]) -> N
     lines = capsys.readouterr().out.splitlines()
     assert "  no checkpoint yet; failed so far: 2, the last: disk full\\x1b[2J" == lines[2]
     assert lines[1].startswith("job a\\x1bb: RUNNING")
+
+
+def test_a_warning_is_shown_with_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of topics come from outside."""
+    show_status(Rest(job()), None, as_json=False, warning="not read: \x1b[2J")
+    assert "  warning: not read: \\x1b[2J" == capsys.readouterr().out.splitlines()[-1]
+
+    show_status(Rest(job()), None, as_json=True, warning="not read")
+    assert "not read" == json.loads(capsys.readouterr().out)["jobs"][0]["warning"]
 
 
 def test_a_local_cluster_shows_its_processes_and_its_driver(
@@ -172,6 +188,7 @@ def test_json_is_one_object(
                 "last_checkpoint_bytes": 12_345,
                 "last_checkpoint_seconds_ago": 7,
                 "last_failure": None,
+                "warning": None,
             }
         ],
         "driver": {"stage": "running", "error": None},

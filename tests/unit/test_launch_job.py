@@ -50,8 +50,9 @@ class Starts:
         self.recorded = 0
         self.told: list[str] = []
 
-    def find(self, _: LiveConfig, **__: object) -> StartPoint:
+    def find(self, _: LiveConfig, **options: object) -> StartPoint:
         """In the place of `find_start`."""
+        assert {"logs": 2} == options["partitions"]
         found = [Checkpoint(uri, "checkpoint", 1, TIME, "f00") for uri in self.candidates]
         return StartPoint("file:///state/errors", tuple(found), losing=frozenset(self.losing))
 
@@ -89,6 +90,7 @@ def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Starts:
         yield None, None
 
     monkeypatch.setattr(module, "_java", java)
+    monkeypatch.setattr(module, "count_partitions", lambda _: {"logs": 2})
     monkeypatch.setattr(module, "find_start", starts.find)
     monkeypatch.setattr(module, "keep_record", starts.record)
     monkeypatch.setattr(submission, "submit", starts.submit)

@@ -44,7 +44,7 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission.time, "sleep", lambda _: None)
+    monkeypatch.setattr("pipeline.submission.time.sleep", lambda _: None)
 
 
 def test_a_job_that_ends_before_its_cause_is_told_is_waited_for() -> None:

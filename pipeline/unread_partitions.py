@@ -1,0 +1,46 @@
+"""Partitions that a topic got after the job began to read it, which the job does not read.
+
+At the first start every partition of a topic gets a reader, with its position, in the job's state;
+a job that goes on does so with these readers (Beam's `UnboundedSourceWrapper`). What was there
+then is in the record beside the checkpoints.
+"""
+
+from __future__ import annotations
+
+from pipeline.config import JobConfig
+from pipeline.errors import ErrorWindowsError
+from pipeline.job_record import JobRecord
+from pipeline.kafka_connection import KafkaConnection
+from pipeline.live_config import LiveConfig
+from pipeline.resume import open_store
+
+
+def count_partitions(job: JobConfig) -> dict[str, int] | None:
+    """How many partitions every topic of a job has; None if the brokers do not say."""
+    try:
+        found = KafkaConnection(job.kafka).partitions()
+    except ErrorWindowsError:
+        return None
+    return {topic: len(partitions) for topic, partitions in found.items()}
+
+
+def unread_partitions(config: LiveConfig) -> str | None:
+    """A line about partitions that the job does not read; None if there are none, or who knows."""
+    try:
+        record = JobRecord.read(open_store(config), config.job.job)
+    except ErrorWindowsError:
+        return None
+    if record is None or not record.partitions:
+        return None
+    now = count_partitions(config.job) or {}
+    grown = [
+        f"{topic} ({now[topic] - count} of {now[topic]})"
+        for topic, count in record.partitions.items()
+        if now.get(topic, 0) > count
+    ]
+    if not grown:
+        return None
+    return (
+        f"partitions that came after the job's first start are not read: {', '.join(grown)}. "
+        "Only a --fresh start reads them."
+    )
