@@ -18,6 +18,7 @@ from pipeline.local import jar_lock, jars
 from pipeline.local.flink_config import OPEN_PACKAGES, task_manager_memory
 from pipeline.local.java import find_java, java_environment
 from pipeline.local.kafka_broker import EmbeddedKafka
+from pipeline.local.pathing_jar import write_pathing_jar
 from pipeline.local.ports import free_ports
 from pipeline.local.process import ManagedProcess
 from pipeline.results_topic import TopicResults
@@ -48,6 +49,16 @@ JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntry
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 # Of the job only: what a Flink distribution does not have.
 JOB_GROUPS = ("org.apache.beam", "org.apache.kafka")
+# The locked modules in the place of Beam's own jars, which are not to be had everywhere: by the
+# names that Beam gives these, with their main classes.
+BEAM_JARS = {
+    "sdks:java:io:expansion-service:shadowJar": (
+        "org.apache.beam.sdk.expansion.service.ExpansionService"
+    ),
+    ":runners:flink:1.19:job-server:shadowJar": (
+        "org.apache.beam.runners.flink.FlinkJobServerDriver"
+    ),
+}
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -96,14 +107,20 @@ def cluster(environment: dict[str, str], tmp_path: pathlib.Path) -> Iterator[str
 
 
 @pytest.fixture
-def flink(environment: dict[str, str], cluster: str) -> Command:
+def flink(environment: dict[str, str], cluster: str, tmp_path: pathlib.Path) -> Command:
     """Runs `error-windows flink ...` for the cluster."""
+    modules = jars.fetch_jars("flink")
+    overrides = {
+        name: str(write_pathing_jar(modules, main_class=main, path=tmp_path / f"{number}.jar"))
+        for number, (name, main) in enumerate(BEAM_JARS.items())
+    }
+    variables = {**environment, "BEAM_SERVICE_OVERRIDES": json.dumps(overrides)}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = (sys.executable, "-m", "pipeline", "flink")
         return subprocess.run(
             [*command, *arguments, f"--flink_master={cluster}"],
-            env=environment,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,
@@ -117,7 +134,11 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> tuple[int, str]:
 
 
 @needs_proc
+@pytest.mark.parametrize(
+    "java", [(), ("--java_runtime=beam", "--flink_version=1.19")], ids=["locked", "beam"]
+)
 def test_a_cluster_of_ones_own(
+    java: tuple[str, ...],
     kafka: EmbeddedKafka,
     topic: Callable[..., str],
     flink: Command,
@@ -126,7 +147,7 @@ def test_a_cluster_of_ones_own(
 ) -> None:
     """The submission brings all Java that the job needs; a second one is refused; a third resumes.
 
-    Every window is exact, those over the pause included.
+    Every window is exact, those over the pause included; also with jars named by the user.
     """
     logs, counts = topic(2), f"{topic()}-counts"
     checkpoints = tmp_path / "checkpoints"
@@ -139,6 +160,7 @@ def test_a_cluster_of_ones_own(
         "--checkpoint_interval_seconds=2",
         f"--window_seconds={WINDOW_SECONDS}",
         f"--slide_seconds={SLIDE_SECONDS}",
+        *java,
     )
     rest = FlinkRest([cluster])
 
