@@ -21,6 +21,8 @@ from pipeline.kafka_errors import BOOTSTRAP_FLAG, no_such_topic_error, require_b
 from pipeline.kafka_properties import KafkaProperties
 
 REQUEST_TIMEOUT_SECONDS = 15.0
+# As much as a producer can: whether a record is too large is for the brokers to say.
+MAX_MESSAGE_BYTES = 1_000_000_000
 _IDLE_SECONDS = 0.5
 _REFUSAL_FIX = "Choose another topic, or have it made with access for you."
 # The broker answers, and the answer is that this topic cannot be made.

@@ -13,12 +13,11 @@ import apache_beam as beam
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import ServiceError, UsageError
+from pipeline.kafka_client import MAX_MESSAGE_BYTES
 from pipeline.kafka_properties import KafkaProperties, is_secret, read_properties_file
 from transforms import metrics
 
 DELIVERY_TIMEOUT_SECONDS = 120.0
-# As much as the client can: whether a record is too large is for the brokers to say.
-MAX_MESSAGE_BYTES = 1_000_000_000
 _POLL_SECONDS = 0.5
 _LOG = logging.getLogger(__name__)
 

@@ -15,31 +15,28 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipeline.dead_letter_json import dead_letter_id
-from pipeline.errors import ServiceError, UsageError
+from pipeline.errors import ServiceError
 from pipeline.kafka_client import (
+    MAX_MESSAGE_BYTES,
     REQUEST_TIMEOUT_SECONDS,
     Remember,
     admin_client,
     answers,
     client_settings,
-    make_topic,
-    read_topic,
-    topic_settings,
 )
 from pipeline.kafka_errors import no_such_topic_error, require_broker
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.producing import MAX_MESSAGE_BYTES
+from pipeline.replay_markers import TARGET_FLAG, ensure_markers, markers_topic, read_replayed
 from transforms.dead_letters import DeadLetter
 from transforms.results import format_time
 
 REPLAYED_HEADER = "error_windows.replayed"
-MARKERS_SUFFIX = ".replayed"
 BATCH = 500
-_FLAG = "--to_topic"
 _BATCH_BYTES = 16 * 1024 * 1024
 _ID_PREFIX = "error-windows-replay-"
 # Calls are made in slices, between which Ctrl-C is heard.
@@ -48,43 +45,15 @@ _PATIENCE_SECONDS = 120.0
 # A replay that is killed holds back readers of committed records so long, or until the next.
 _TRANSACTION_TIMEOUT_MS = 60_000
 _FENCED = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
-# Records that fail because of another one of their batch.
-_FELLOWS = (
-    KafkaError._PURGE_QUEUE,
-    KafkaError._PURGE_INFLIGHT,
+# What brokers have against a record; others that were sent with it fail with it.
+_REFUSALS = (
+    KafkaError.INVALID_TIMESTAMP,
     KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.MSG_SIZE_TOO_LARGE,
 )
 _LOG = logging.getLogger(__name__)
-
-
-def markers_topic(target: str) -> str:
-    """The topic that holds which dead letters have been replayed into `target`."""
-    return target + MARKERS_SUFFIX
-
-
-def read_replayed(target: str, properties: KafkaProperties) -> set[str]:
-    """Ids of the dead letters that have been replayed into `target`, as of now.
-
-    Raises:
-      ServiceError: no broker answers, or one answers with an error.
-      UsageError: the topic of markers may not be read, or a setting cannot be used.
-    """
-    topic = markers_topic(target)
-    require_broker(properties["bootstrap.servers"])
-    with answers(properties, _FLAG, topic) as remember:
-        admin = admin_client(properties, remember)
-        if topic not in admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics:
-            return set()
-    replayed: set[str] = set()
-    for message in read_topic(topic, properties, flag=_FLAG):
-        id_ = (message.key() or b"").decode("utf-8", "replace")
-        if message.value() is None:
-            # A tombstone: somebody wants this one to be replayed again.
-            replayed.discard(id_)
-        else:
-            replayed.add(id_)
-    return replayed
+# librdkafka tells a fatal error whatever the level, and without a handler it were on stderr.
+_LOG.addHandler(logging.NullHandler())
 
 
 class Replay:
@@ -128,23 +97,11 @@ class Replay:
         self._batch_size = batch
         self._batch: list[DeadLetter] = []
         self._bytes = 0
-        self._failures: list[tuple[str, KafkaError]] = []
         self._remember = Remember()
         require_broker(properties["bootstrap.servers"])
-        with self._told() as remember:
-            self._remember = remember
+        with self._told():
             self._partitions = self._prepare_topics()
-            settings = {
-                **client_settings(properties, remember),
-                "transactional.id": _ID_PREFIX + target,
-                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-                "partitioner": "murmur2_random",
-            }
-            self._producer = Producer(settings, logger=_LOG)
-            # First: after it nothing of an older replay can come in behind the markers we read.
-            _retried(functools.partial(self._producer.init_transactions, _SLICE_SECONDS))
-        self._done = read_replayed(target, properties)
+        self._done = self._take_over()
 
     def __enter__(self) -> Replay:
         return self
@@ -170,27 +127,58 @@ class Replay:
             self._commit()
 
     def _commit(self) -> None:
-        if not self._batch:
-            return
-        self._failures.clear()
+        batch, self._batch, self._bytes = self._batch, [], 0
+        if batch:
+            self._send(batch)
+
+    def _send(self, batch: list[DeadLetter]) -> None:
+        """Produces dead letters in one transaction, in several if brokers do not take all."""
         with self._told():
             self._producer.begin_transaction()
             try:
-                for letter in self._batch:
+                for letter in batch:
                     self._produce(letter)
                 # Ends at the latest when the transaction's time is over.
                 while self._producer.flush(_SLICE_SECONDS):
                     pass
-                if not self._failures:
-                    _retried(functools.partial(self._producer.commit_transaction, _SLICE_SECONDS))
+                # Fails with the reason of the first record that was not delivered.
+                _retried(functools.partial(self._producer.commit_transaction, _SLICE_SECONDS))
+            except KafkaException as error:
+                self._abort()
+                cause: KafkaError = error.args[0]
+                if cause.code() not in _REFUSALS:
+                    raise
+                if len(batch) == 1:
+                    raise self._not_taken(batch[0], cause) from None
             except BaseException:
                 self._abort()
                 raise
-            if self._failures:
-                self._abort()
-                raise self._failed()
-        self.replayed += len(self._batch)
-        self._batch, self._bytes = [], 0
+            else:
+                self.replayed += len(batch)
+                return
+        # Brokers refuse the company of a bad record, and do not say which it was. The client
+        # fails what comes after such a failure too, so that another one is needed.
+        done = self._take_over()
+        left = [letter for letter in batch if dead_letter_id(letter) not in done]
+        self.before += len(batch) - len(left)
+        middle = (len(left) + 1) // 2
+        for part in filter(None, (left[:middle], left[middle:])):
+            self._send(part)
+
+    def _take_over(self) -> set[str]:
+        """Ends other replays into the topic and returns the ids that they have replayed."""
+        with self._told():
+            settings = {
+                **client_settings(self._properties, self._remember),
+                "transactional.id": _ID_PREFIX + self.target,
+                "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "partitioner": "murmur2_random",
+            }
+            self._producer = Producer(settings, logger=_LOG)
+            # First: after it nothing of an older replay can come in behind the markers we read.
+            _retried(functools.partial(self._producer.init_transactions, _SLICE_SECONDS))
+        return read_replayed(self.target, self._properties)
 
     def _produce(self, letter: DeadLetter) -> None:
         record, id_ = letter.record, dead_letter_id(letter)
@@ -200,25 +188,19 @@ class Replay:
         if record.topic == self.target and record.partition in self._partitions:
             # Its producer may have chosen it otherwise than by the key.
             placed["partition"] = record.partition
-        self._produce_one(
-            id_, self.target, value=record.value, key=record.key, headers=headers, **placed
-        )
+        self._queue(self.target, value=record.value, key=record.key, headers=headers, **placed)
         marker = {"id": id_, "time": format_time(time.time_ns() // 1_000_000)}
-        self._produce_one(
-            id_,
+        self._queue(
             markers_topic(self.target),
             value=json.dumps(marker).encode("ascii"),
             key=id_.encode("utf-8"),
         )
 
-    def _produce_one(self, id_: str, topic: str, **record: object) -> None:
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                self._failures.append((id_, error))
-
+    def _queue(self, topic: str, **record: Any) -> None:
+        # Without on_delivery: the commit tells, and a callback that Ctrl-C meets breaks the client.
         while True:
             try:
-                self._producer.produce(topic, on_delivery=delivered, **record)  # type: ignore[arg-type]
+                self._producer.produce(topic, **record)
             except BufferError:
                 # The queue is full: room comes with the next acknowledgements or failures.
                 self._producer.poll(_SLICE_SECONDS)
@@ -235,50 +217,33 @@ class Replay:
         admin = admin_client(self._properties, self._remember)
         topics = admin.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics
         if self.target not in topics or not topics[self.target].partitions:
-            raise no_such_topic_error(_FLAG, self.target, topics)
-        markers = markers_topic(self.target)
-        if not make_topic(admin, markers, {"cleanup.policy": "compact"}):
-            settings = topic_settings(admin, markers)
-            if settings is not None and settings["cleanup.policy"] != "compact":
-                raise UsageError(
-                    _FLAG,
-                    f"topic {markers} may forget what was replayed "
-                    f"(cleanup.policy={settings['cleanup.policy']})",
-                    got=self.target,
-                    fix="Set its cleanup.policy=compact.",
-                )
+            raise no_such_topic_error(TARGET_FLAG, self.target, topics)
+        ensure_markers(admin, self.target)
         return frozenset(topics[self.target].partitions)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[Remember]:
-        with answers(self._properties, _FLAG, self.target) as remember:
+    def _told(self) -> Iterator[None]:
+        with answers(self._properties, TARGET_FLAG, self.target) as remember:
             try:
-                yield remember
+                yield
             except KafkaException as error:
-                cause: KafkaError = error.args[0]
-                if self._failures or cause.code() in _FENCED:
-                    raise self._failed(cause) from None
-                remember.reason = remember.reason or self._remember.reason
+                if error.args[0].code() in _FENCED:
+                    raise ServiceError(
+                        f"{TARGET_FLAG}: another replay into this topic has begun and ended this "
+                        f"one, got {self.target!r}. Wait for the other; what is replayed stays so."
+                    ) from None
+                remember.reason = self._remember.reason
                 raise
 
-    def _failed(self, cause: KafkaError | None = None) -> ServiceError:
-        # A fenced client says so once, in the call that finds out.
-        errors = [error for _, error in self._failures] + ([cause] if cause is not None else [])
-        if any(error.code() in _FENCED for error in errors):
-            return ServiceError(
-                f"{_FLAG}: another replay into this topic has begun and ended this one, "
-                f"got {self.target!r}. Wait for the other; what is replayed stays so."
-            )
-        own = [one for one in self._failures if one[1].code() not in _FELLOWS]
-        id_, error = (own or self._failures)[0]
-        fixes = {
-            KafkaError.INVALID_TIMESTAMP: "Replay it with --new_timestamp.",
-            KafkaError.MSG_SIZE_TOO_LARGE: f"Raise max.message.bytes of topic {self.target}.",
-        }
-        fix = fixes.get(error.code(), "Check the brokers and the topic, and run it again.")
+    def _not_taken(self, letter: DeadLetter, cause: KafkaError) -> ServiceError:
+        fix = "Replay it with --new_timestamp."
+        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            fix = f"Raise max.message.bytes of topic {self.target}."
+        # The client puts where it happened around the broker's words.
+        reason = KafkaError(cause.code()).str().rstrip(".")
         return ServiceError(
-            f"{_FLAG}: topic {self.target} did not take a dead letter "
-            f"({error.str().rstrip('.')}), got {id_!r}. {fix}"
+            f"{TARGET_FLAG}: topic {self.target} did not take a dead letter ({reason}), "
+            f"got {dead_letter_id(letter)!r}. {fix}"
         )
 
 

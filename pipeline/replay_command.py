@@ -15,7 +15,8 @@ from pipeline.dead_letter_json import dead_letter_id
 from pipeline.dead_letter_source import source_from_flags
 from pipeline.errors import EXIT_DONE
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.replay import BATCH, Replay, read_replayed
+from pipeline.replay import BATCH, Replay
+from pipeline.replay_markers import TARGET_FLAG, read_replayed
 from pipeline.result_source import kafka_properties
 from transforms.dead_letters import DeadLetter
 from transforms.escape import escape_terminal
@@ -153,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     kafka = add_dead_letter_flags(parser)
     kafka.add_argument(
-        "--to_topic", metavar="TOPIC", help="another topic than the records' own; it must exist"
+        TARGET_FLAG, metavar="TOPIC", help="another topic than the records' own; it must exist"
     )
     kafka.add_argument(
         "--batch",
