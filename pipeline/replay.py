@@ -144,10 +144,10 @@ class Replay:
                 # Fails with the reason of the first record that was not delivered.
                 _retried(functools.partial(self._producer.commit_transaction, _SLICE_SECONDS))
             except KafkaException as error:
+                cause = self._cause(error.args[0])
                 self._abort()
-                cause: KafkaError = error.args[0]
                 if cause.code() not in _REFUSALS:
-                    raise
+                    raise KafkaException(cause) from None
                 if len(batch) == 1:
                     raise self._not_taken(batch[0], cause) from None
             except BaseException:
@@ -206,6 +206,17 @@ class Replay:
                 self._producer.poll(_SLICE_SECONDS)
             else:
                 return
+
+    def _cause(self, error: KafkaError) -> KafkaError:
+        """What went wrong first, when `error` only tells of the state that it led to."""
+        if error.code() in (KafkaError._STATE, KafkaError._FATAL):
+            try:
+                # Refused in that state, with the reason; it would change nothing.
+                self._producer.begin_transaction()
+            except KafkaException as refusal:
+                cause: KafkaError = refusal.args[0]
+                return cause
+        return error
 
     def _abort(self) -> None:
         # Without it the brokers end the transaction a little later, in the same way.

@@ -277,6 +277,23 @@ def test_a_record_that_is_too_large_for_the_topic_is_named(
     ) in capsys.readouterr().err
 
 
+def test_a_refusal_that_comes_while_others_are_still_produced(
+    kafka: EmbeddedKafka, topic: Topic
+) -> None:
+    """The client then only says that its state is wrong; the record is named all the same."""
+    logs = topic()
+    first = letter(logs, 0)._replace(record=letter(logs, 0).record._replace(timestamp=2**62))
+    replay = Replay(logs, properties(kafka), batch=2000)
+    for number in range(1, 2000):
+        replay.add(letter(logs, number, value=b"x" * 2000))
+    replay._batch.insert(0, first)
+
+    with pytest.raises(ServiceError, match=f"got '{logs}/0/0'. Replay it with --new_timestamp."):
+        replay.add(letter(logs, 2000))
+
+    assert 0 == replay.replayed
+
+
 def test_a_tombstone_among_the_markers_lets_it_be_replayed_again(
     kafka: EmbeddedKafka, topic: Topic, tmp_path: pathlib.Path
 ) -> None:
