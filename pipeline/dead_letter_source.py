@@ -6,6 +6,7 @@ import argparse
 import os
 import pathlib
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -155,7 +156,8 @@ def _once(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
     """Drops what a runner has repeated."""
     seen: set[tuple[str, int, int]] = set()
     for letter in letters:
-        place = (letter.record.topic, letter.record.partition, letter.record.offset)
+        # A topic's name is held once.
+        place = (sys.intern(letter.record.topic), letter.record.partition, letter.record.offset)
         if place not in seen:
             seen.add(place)
             yield letter
