@@ -8,14 +8,16 @@ import datetime
 import re
 
 from pipeline.arguments import choice
+from pipeline.dead_letter_json import cluster_and_topic
 from pipeline.dead_letter_source import FROM_FLAG
 from pipeline.errors import UsageError
 from pipeline.flags import add_consumer_flags
 from pipeline.kafka_errors import BOOTSTRAP_FLAG
 from transforms.dead_letters import REASONS, DeadLetter
 
+CLUSTER_FLAG = "--source"
 _RANGE = re.compile(
-    r"(?P<topic>[A-Za-z0-9._-]{1,249})\[(?P<partition>\d+)\]@(?P<first>\d+)(?:-(?P<last>\d+))?",
+    r"(?P<topic>[A-Za-z0-9._/-]+)\[(?P<partition>\d+)\]@(?P<first>\d+)(?:-(?P<last>\d+))?",
     re.ASCII,
 )
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -38,13 +40,15 @@ class DeadLetterChoice:
 
     Attributes:
       reasons: any of these.
-      topics: from any of these.
+      cluster: read from this one, as the job's `--source` names it.
+      topics: from any of these, `cluster/topic` where there are clusters.
       from_ms: with a record timestamp at or after this, milliseconds since the epoch.
       to_ms: with a record timestamp before this.
       offsets: in any of these.
     """
 
     reasons: tuple[str, ...] | None = None
+    cluster: str | None = None
     topics: tuple[str, ...] | None = None
     from_ms: int | None = None
     to_ms: int | None = None
@@ -54,6 +58,7 @@ class DeadLetterChoice:
         record = letter.record
         return (
             (self.reasons is None or letter.reason in self.reasons)
+            and (self.cluster is None or cluster_and_topic(letter)[0] == self.cluster)
             and (self.topics is None or record.topic in self.topics)
             and (self.from_ms is None or record.timestamp >= self.from_ms)
             and (self.to_ms is None or record.timestamp < self.to_ms)
@@ -90,7 +95,16 @@ def add_dead_letter_flags(parser: argparse.ArgumentParser) -> argparse._Argument
         help=f"only those with one of these reasons: {', '.join(REASONS)}",
     )
     which.add_argument(
-        "--topic", metavar="TOPIC[,TOPIC]", action="append", help="only those of these topics"
+        CLUSTER_FLAG,
+        dest="cluster",
+        metavar="NAME",
+        help="only those of this cluster, for a job that reads several (its --source)",
+    )
+    which.add_argument(
+        "--topic",
+        metavar="TOPIC[,TOPIC]",
+        action="append",
+        help="only those of these topics; NAME/TOPIC where there are several clusters",
     )
     which.add_argument(
         "--from_time",
@@ -122,6 +136,7 @@ def choice_from_flags(flags: argparse.Namespace) -> DeadLetterChoice:
     """
     chosen = DeadLetterChoice(
         reasons=_reasons(_listed("--reason", flags.reason)),
+        cluster=flags.cluster,
         topics=_listed("--topic", flags.topic),
         from_ms=_time("--from_time", flags.from_time),
         to_ms=_time("--to_time", flags.to_time),

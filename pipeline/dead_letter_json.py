@@ -27,8 +27,18 @@ RawHeaders = Sequence[tuple[str, bytes | None]]
 
 
 def dead_letter_id(letter: DeadLetter) -> str:
-    """`topic/partition/offset`: the same however often a runner makes the dead letter."""
+    """`topic/partition/offset`: the same however often a runner makes the dead letter.
+
+    Of a job that reads several clusters `cluster/topic/partition/offset`.
+    """
     return f"{letter.record.topic}/{letter.record.partition}/{letter.record.offset}"
+
+
+def cluster_and_topic(letter: DeadLetter) -> tuple[str, str]:
+    """The name of the cluster, empty where the job read one only, and the topic there."""
+    # Names of topics hold no slash.
+    cluster, _, topic = letter.record.topic.rpartition("/")
+    return cluster, topic
 
 
 def dead_letter_text(letter: DeadLetter, max_columns: int = TEXT_COLUMNS) -> str | None:

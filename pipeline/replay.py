@@ -19,7 +19,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from pipeline.dead_letter_json import dead_letter_id
+from pipeline.dead_letter_json import cluster_and_topic, dead_letter_id
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import (
     MAX_MESSAGE_BYTES,
@@ -185,7 +185,7 @@ class Replay:
         headers = [(one.key, one.value) for one in record.headers or ()]
         headers.append((REPLAYED_HEADER, id_.encode("utf-8")))
         placed: dict[str, int] = {} if self._new_timestamp else {"timestamp": record.timestamp}
-        if record.topic == self.target and record.partition in self._partitions:
+        if cluster_and_topic(letter)[1] == self.target and record.partition in self._partitions:
             # Its producer may have chosen it otherwise than by the key.
             placed["partition"] = record.partition
         self._queue(self.target, value=record.value, key=record.key, headers=headers, **placed)

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.arguments import FlagParser, rewrite_habits, whole_number
 from pipeline.console import wants_table
-from pipeline.dead_letter_choice import add_dead_letter_flags, choice_from_flags
+from pipeline.dead_letter_choice import CLUSTER_FLAG, add_dead_letter_flags, choice_from_flags
 from pipeline.dead_letter_console import DeadLetterView, bad_records_note, counted
-from pipeline.dead_letter_json import dead_letter_id
+from pipeline.dead_letter_json import cluster_and_topic, dead_letter_id
 from pipeline.dead_letter_source import source_from_flags
-from pipeline.errors import EXIT_DONE
+from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.replay import BATCH, Replay
 from pipeline.replay_markers import TARGET_FLAG, read_replayed
@@ -57,20 +57,36 @@ def main(argv: Sequence[str]) -> int:
     chosen = choice_from_flags(flags)
     properties = kafka_properties(flags)
     source = source_from_flags(flags)
-    letters = (letter for letter in source.read_all() if letter in chosen)
+    targets = (
+        (_target(letter, flags.cluster, flags.to_topic), letter)
+        for letter in source.read_all()
+        if letter in chosen
+    )
     if flags.dry_list:
-        _list(letters, properties, flags.to_topic)
+        _list(targets, properties)
     else:
-        _replay(letters, properties, flags.to_topic, flags.new_timestamp, batch)
+        _replay(targets, properties, flags.new_timestamp, batch)
     if source.bad_records:
         print(bad_records_note(source), file=sys.stderr)
     return EXIT_DONE
 
 
+def _target(letter: DeadLetter, cluster: str | None, to_topic: str | None) -> str:
+    """The topic that the dead letter goes to, on the brokers of the flags."""
+    own_cluster, topic = cluster_and_topic(letter)
+    if own_cluster and cluster is None:
+        raise UsageError(
+            CLUSTER_FLAG,
+            "missing, and the dead letters are of several clusters",
+            got=dead_letter_id(letter),
+            fix=f"Choose one, such as {CLUSTER_FLAG}={own_cluster}, and give its brokers.",
+        )
+    return to_topic or topic
+
+
 def _replay(
-    letters: Iterator[DeadLetter],
+    targets: Iterator[tuple[str, DeadLetter]],
     properties: KafkaProperties,
-    to_topic: str | None,
     new_timestamp: bool,
     batch: int,
 ) -> None:
@@ -80,8 +96,7 @@ def _replay(
     with contextlib.ExitStack() as report:
         report.callback(lambda: _summarise(chosen, list(replays.values())))
         with contextlib.ExitStack() as stack:
-            for letter in letters:
-                target = to_topic or letter.record.topic
+            for target, letter in targets:
                 replay = replays.get(target)
                 if replay is None:
                     replay = stack.enter_context(
@@ -127,13 +142,12 @@ def _summarise(chosen: int, replays: Sequence[Replay]) -> None:
         )
 
 
-def _list(letters: Iterator[DeadLetter], properties: KafkaProperties, to_topic: str | None) -> None:
+def _list(targets: Iterator[tuple[str, DeadLetter]], properties: KafkaProperties) -> None:
     """Lists what would be replayed now."""
     view = DeadLetterView(sys.stdout, as_table=wants_table("auto"))
     replayed: dict[str, set[str]] = {}
     before = 0
-    for letter in letters:
-        target = to_topic or letter.record.topic
+    for target, letter in targets:
         if target not in replayed:
             replayed[target] = read_replayed(target, properties)
         if dead_letter_id(letter) in replayed[target]:

@@ -229,6 +229,26 @@ def test_what_failed_again_can_be_replayed_under_its_new_id(
     assert [f"{logs}/0/1", f"{logs}/0/0"] == origins(read(kafka, logs))
 
 
+def test_a_replay_is_into_one_cluster(
+    kafka: EmbeddedKafka, topic: Topic, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The brokers are those of the cluster that is named."""
+    logs = topic()
+    path = tmp_path / "dead.jsonl"
+    write(path, [letter(f"{cluster}/{logs}", 1) for cluster in ("eu", "us")])
+    arguments = ["replay", f"--from={path}", brokers(kafka)]
+
+    codes = [cli.main(one) for one in (arguments, [*arguments, "--source=us"])]
+
+    assert [2, 0] == codes
+    assert [f"us/{logs}/0/1"] == origins(read(kafka, logs))
+    assert [0] == [message.partition() for message in read(kafka, logs)]
+    assert (
+        "error: --source: missing, and the dead letters are of several clusters, got "
+        f"'eu/{logs}/0/1'. Choose one, such as --source=eu, and give its brokers.\n"
+    ) in capsys.readouterr().err
+
+
 def test_a_new_timestamp_and_another_topic(
     kafka: EmbeddedKafka, topic: Topic, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

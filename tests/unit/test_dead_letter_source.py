@@ -132,6 +132,18 @@ def test_a_partition_is_part_of_a_range() -> None:
     assert [False, True] == [letter(1, "logs", partition) in choice for partition in (0, 1)]
 
 
+def test_a_cluster_is_chosen_by_its_name() -> None:
+    """The same topic of another cluster is another topic."""
+    letters = [letter(1, topic) for topic in ("logs", "eu/logs", "us/logs")]
+
+    found = [
+        [one.record.topic for one in letters if one in choice_from_flags(flags(argument))]
+        for argument in ("--source=eu", "--topic=logs", "--topic=us/logs", "--offsets=eu/logs[0]@1")
+    ]
+
+    assert [["eu/logs"], ["logs"], ["us/logs"], ["eu/logs"]] == found
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
