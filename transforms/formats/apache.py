@@ -20,7 +20,7 @@ _HEAD = re.compile(rb"\[([^\]]{10,64})\] \[(?:([^\]:]{0,64}):)?([A-Za-z]{3,11}[1
 _PROCESS = re.compile(rb" \[pid (\d{1,20})(?::tid (\d{1,20}))?\]")
 _SOURCE = re.compile(rb" ([\w./-]{1,128}\.c\(\d{1,9}\)):")
 _OS_ERROR = re.compile(rb" \((\d{1,9})\)[^:\[]{1,200}:")
-_ADDRESS = re.compile(rb" \[(client|remote) ([^\]\s]{1,128})\]")
+_ADDRESS = re.compile(rb" \[(client|remote) (\[[^\]\s]{1,64}\](?::\d{1,5})?|[^\]\s]{1,128})\]")
 _CODE = re.compile(rb" (AH\d{5}):")
 _REFERER = b", referer: "
 

@@ -39,6 +39,7 @@ _JSON_ENVELOPE = Reader(json_lines.read_envelope_level, json_lines.read_envelope
 _APACHE = Reader(apache.read_level, apache.read)
 _LOGFMT = Reader(logfmt.read_level, logfmt.read)
 _LOG4J = Reader(log4j.read_level, log4j.read)
+_TIMED = Reader(log4j.read_timed_level, log4j.read)
 _LEVEL_FIRST = Reader(log4j.read_first_level, log4j.read)
 _SYSLOG = Reader(syslog.read_level, syslog.read)
 _CRI = Reader(envelopes.read_cri_level, envelopes.read_cri)
@@ -59,7 +60,7 @@ def _auto(first: int) -> tuple[Reader, ...]:
     if first in b"<":
         return (_SYSLOG,)
     if first in _DIGITS:
-        return _CRI, _LOG4J, _SYSLOG, _WRAPPED
+        return _CRI, _TIMED, _SYSLOG, _WRAPPED
     if first in _MONTHS:
         return _SYSLOG, _LEVEL_FIRST, _LOGFMT, _WRAPPED
     if first in _LETTERS:

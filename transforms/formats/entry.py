@@ -77,7 +77,7 @@ def look_up(fields: Mapping[str, object], name: str) -> str | None:
     """A field as text.
 
     First the literal name as a key, dots and all, then a path into nested objects and arrays
-    (`kubernetes.pod.name`, `tags.0`). At every step of a path the rest of it may be a literal key.
+    (`kubernetes.pod.name`, `tags.0`). The names of its steps may have dots too.
     """
     maps = fields.maps if isinstance(fields, ChainMap) else (fields,)
     for mapping in maps:
@@ -90,17 +90,22 @@ def look_up(fields: Mapping[str, object], name: str) -> str | None:
 
 
 def _descend(value: object, path: str) -> object:
-    rest = path
-    while True:
-        first, dot, after = rest.partition(".")
-        if isinstance(value, Mapping):
-            if rest in value:
-                return value[rest]
-            value = value.get(first)
-        elif isinstance(value, list) and first.isdecimal() and len(first) < 9:
-            value = value[int(first)] if int(first) < len(value) else None
-        else:
-            return None
-        if not dot:
-            return value
-        rest = after
+    if isinstance(value, Mapping):
+        if path in value:
+            return value[path]
+        # A step may have dots in its name: `{"a.b": {"c": 1}}` holds `a.b.c`.
+        position = path.find(".")
+        while position >= 0:
+            step = path[:position]
+            if step in value:
+                found = _descend(value[step], path[position + 1 :])
+                if found is not None:
+                    return found
+            position = path.find(".", position + 1)
+        return None
+    if isinstance(value, list):
+        first, _, rest = path.partition(".")
+        if first.isascii() and first.isdigit() and len(first) < 9 and int(first) < len(value):
+            item: object = value[int(first)]
+            return _descend(item, rest) if rest else item
+    return None

@@ -78,6 +78,7 @@ _NUMBER_KEYS = {
     "severity_number": level_from_open_telemetry_number,
     "SeverityNumber": level_from_open_telemetry_number,
 }
+_LEVEL_KEY_SET = frozenset(LEVEL_KEYS)
 _INNER_KEYS = ("message", "log", "MESSAGE")
 
 
@@ -149,9 +150,10 @@ def level_in(fields: Mapping[str, Any]) -> Level | None:
         level = LEVEL_OF_TEXT.get(value)
         if level is not None:
             return level
-    for key in LEVEL_KEYS:
-        if key in fields and (level := _level_of_value(fields[key])) is not None:
-            return level
+    if not _LEVEL_KEY_SET.isdisjoint(fields):
+        for key in LEVEL_KEYS:
+            if key in fields and (level := _level_of_value(fields[key])) is not None:
+                return level
     nested = fields.get("log")
     if isinstance(nested, dict):
         level = _level_of_value(nested.get("level"))

@@ -18,24 +18,28 @@ MESSAGE_KEYS = ("msg", "message")
 # A line of this format starts with a key and its value.
 _START = re.compile(rb"[A-Za-z_@][\w.@/-]{0,63}=")
 _PAIR = re.compile(rb'([^\s="]{1,256})(?:=(?:("(?:[^"\\]|\\.)*")|([^\s"]\S*)?))?', re.DOTALL)
-_LEVEL = re.compile(
-    rb'(?:^|\s)(?:level|lvl|severity|loglevel)="?\s{0,8}([A-Za-z]{1,13}[1-8]?)\s{0,8}(?:["\s]|$)'
-)
+_LEVEL = re.compile(rb"([A-Za-z]{1,13}[1-8]?)(?:\s|$)")
 _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 _MAX_PAIRS = 1000
+# No more keys than `_MAX_PAIRS` fit in front of it.
+_PREFIX = 1000
+_SPACE = ord(" ")
 
 
 def read_level(line: bytes) -> LevelReading:
     """The level of a line, `OTHER` for lines of other formats."""
     if _START.match(line) is None:
         return OTHER
-    match = _LEVEL.search(line, 0, 4096)
-    # A key in front of all quotes, and the only one, is no part of a value.
-    if match is not None and b'"' not in line[: match.start()]:
-        level = LEVEL_OF_BYTES.get(match[1]) or level_from_text(match[1])
-        if level is not None and match[0].lstrip().startswith(b"level="):
-            return level
+    # The usual way, a key in front of all quotes, so that it is no part of a value.
+    position = line.find(b"level=", 0, _PREFIX)
+    is_key = position == 0 or (position > 0 and line[position - 1] == _SPACE)
+    if is_key and line.find(b'"', 0, position) < 0:
+        match = _LEVEL.match(line, position + 6)
+        if match is not None:
+            level = LEVEL_OF_BYTES.get(match[1]) or level_from_text(match[1])
+            if level is not None:
+                return level
     return _level_in(_pairs(line))
 
 
