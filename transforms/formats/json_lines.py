@@ -78,7 +78,8 @@ _NUMBER_KEYS = {
     "severity_number": level_from_open_telemetry_number,
     "SeverityNumber": level_from_open_telemetry_number,
 }
-_LEVEL_KEY_SET = frozenset(LEVEL_KEYS)
+# One look tells that an object has none of the keys, as most envelopes do.
+_LEVEL_KEY_SET = frozenset((*LEVEL_KEYS, *_NUMBER_KEYS, "s"))
 _INNER_KEYS = ("message", "log", "MESSAGE")
 
 
@@ -150,14 +151,15 @@ def level_in(fields: Mapping[str, Any]) -> Level | None:
         level = LEVEL_OF_TEXT.get(value)
         if level is not None:
             return level
-    if not _LEVEL_KEY_SET.isdisjoint(fields):
-        for key in LEVEL_KEYS:
-            if key in fields and (level := _level_of_value(fields[key])) is not None:
-                return level
     nested = fields.get("log")
-    if isinstance(nested, dict):
-        level = _level_of_value(nested.get("level"))
-        if level is not None:
+    if isinstance(nested, dict) and (level := _level_of_value(nested.get("level"))) is not None:
+        return _level_by_key(fields) or level
+    return None if _LEVEL_KEY_SET.isdisjoint(fields) else _level_by_key(fields)
+
+
+def _level_by_key(fields: Mapping[str, Any]) -> Level | None:
+    for key in LEVEL_KEYS:
+        if key in fields and (level := _level_of_value(fields[key])) is not None:
             return level
     for key, convert in _NUMBER_KEYS.items():
         number = fields.get(key)

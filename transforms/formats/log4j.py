@@ -54,6 +54,7 @@ _USUAL = re.compile(
     rb"(?:\[([^\]]{1,200})\] |- [\w.]{1,128} - )?([A-Z]{4,8})[ :]"
 )
 _USUAL_WORDS = frozenset(b"TRACE DEBUG INFO WARN WARNING ERROR FATAL CRITICAL".split())
+_BRACKET_WORDS = frozenset((*LEVEL_OF_BYTES, b"Note"))
 # The level first: in brackets, in capitals, or small with a colon.
 _LEVEL_FIRST = re.compile(
     rb"(?:\[\s{0,4}(" + _ANY_CASE + rb")\s{0,4}\]"
@@ -92,7 +93,7 @@ def read_timed_level(line: bytes) -> LevelReading:
     if match is not None:
         group, word = match.groups()
         # What is in the brackets may be the level itself.
-        if word in _USUAL_WORDS and (group is None or level_from_text(group) is None):
+        if word in _USUAL_WORDS and (group is None or group.strip() not in _BRACKET_WORDS):
             return LEVEL_OF_BYTES[word]
     match = _TIMED.match(line)
     if match is not None:
