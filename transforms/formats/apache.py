@@ -16,7 +16,7 @@ from transforms.formats.entry import OTHER, LevelReading, Parts
 from transforms.levels import LEVEL_OF_BYTES, Level, level_from_text
 
 # Time, module and level. The module may be missing, empty (`[:error]`) or `-`.
-_HEAD = re.compile(rb"\[([^\]]{10,64})\] \[(?:([^\]:]{0,64}):)?([A-Za-z]{3,11}[1-8]?)\s{0,4}\]")
+_HEAD = re.compile(rb"\[([^\]]{10,64})\] \[(?:([\w.-]{0,64}):)?([A-Za-z]{3,11}[1-8]?)\s{0,4}\]")
 _PROCESS = re.compile(rb" \[pid (\d{1,20})(?::tid (\d{1,20}))?\]")
 _SOURCE = re.compile(rb" ([\w./-]{1,128}\.c\(\d{1,9}\)):")
 _OS_ERROR = re.compile(rb" \((\d{1,9})\)[^:\[]{1,200}:")

@@ -46,7 +46,8 @@ _CRI = Reader(envelopes.read_cri_level, envelopes.read_cri)
 _WRAPPED = Reader(envelopes.read_wrapped_level, envelopes.read_wrapped)
 
 _DIGITS = b"0123456789"
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SMALL_LETTERS = _CAPITALS.lower()
 _MONTHS = b"JFMASOND"
 # White space, the escape of colours, the mark of byte order.
 _HIDING = b" \t\r\n\x0b\x0c\x1b\xef"
@@ -63,8 +64,11 @@ def _auto(first: int) -> tuple[Reader, ...]:
         return _CRI, _TIMED, _SYSLOG, _WRAPPED
     if first in _MONTHS:
         return _SYSLOG, _LEVEL_FIRST, _LOGFMT, _WRAPPED
-    if first in _LETTERS:
+    if first in _CAPITALS:
         return _LEVEL_FIRST, _LOGFMT, _WRAPPED
+    if first in _SMALL_LETTERS:
+        # No line is of both formats, so the likelier one is first.
+        return _LOGFMT, _LEVEL_FIRST, _WRAPPED
     if first in b"_@":
         return (_LOGFMT,)
     return (_WRAPPED,) if first in _HIDING else ()
