@@ -11,12 +11,13 @@ import dataclasses
 import re
 
 from pipeline.arguments import choice, whole_number
+from pipeline.counting import grouping, line_rules, timing
 from pipeline.errors import UsageError
 from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
-from transforms.filter import ContainsText, ContainsToken, LinePredicate
+from transforms.classify import LineRules
 from transforms.grid import Grid
+from transforms.timing import Timing
 
-LOG_FORMATS = ("plain",)
 KAFKA_READERS = ("beam",)
 JAVA_RUNTIMES = ("locked", "beam")
 OUTPUT_FORMATS = ("auto", "json", "table")
@@ -25,27 +26,38 @@ KAFKA_OUTPUT = "kafka:"
 DEFAULT_JOB = "errors"
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_SOURCE = re.compile(r"([A-Za-z0-9._-]{1,100})=([^/=]+)/([^/=]+)")
+# A transaction that was aborted never was: `error-windows replay` writes in transactions.
+_DEFAULT_PROPERTIES = {"isolation.level": "read_committed"}
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):(\d{1,5})")
 
 
 @dataclasses.dataclass(frozen=True)
 class KafkaConfig:
-    """Which records to read.
+    """Which records to read from one cluster.
 
     Attributes:
       properties: the Java consumer's settings, `bootstrap.servers` among them.
       topics: names, without duplicates, in the order given.
       reader: `beam`.
+      name: of the cluster, where several are read; else empty.
+      topic_pattern: topics whose whole name matches this regular expression are read too.
     """
 
     properties: KafkaProperties
     topics: tuple[str, ...]
     reader: str
+    name: str = ""
+    topic_pattern: str | None = None
 
     @property
     def bootstrap_servers(self) -> str:
         """`host:port[,host:port]`."""
         return self.properties["bootstrap.servers"]
+
+    def source_name(self, topic: str) -> str:
+        """How a topic is called in labels, the ledger and dead letters: `cluster/topic`."""
+        return f"{self.name}/{topic}" if self.name else topic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,32 +70,72 @@ class ReadLimits:
 
 @dataclasses.dataclass(frozen=True)
 class OutputConfig:
-    """Where results and samples go.
+    """Where results and all else go.
 
     Attributes:
       path: `-` for stdout, `kafka:TOPIC` (live), else a file or (live) a folder.
       format: `auto`, `json` or `table`, for stdout.
       samples: error lines of every slide to show on stderr.
+      dead_letter: `-` for stderr, `kafka:TOPIC`, a file or (live) a folder; None: only counted.
+      ledger: the same for the ledger.
     """
 
     path: str
     format: str
     samples: int
+    dead_letter: str | None = None
+    ledger: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class JobConfig:
-    """All that a job is told."""
+    """All that a job is told.
+
+    Attributes:
+      job: its name.
+      clusters: what to read, one entry per Kafka cluster.
+      grid: window and slide.
+      rules: what is an error line, when it was, whose it is.
+      max_keys: so many keys have series of their own.
+      timing: when a live job tells its windows, and when zeros stop.
+      limits: when a bounded read ends.
+      output: where results go.
+      java_runtime: `locked` or `beam`.
+      properties_path: the file of consumer settings, the place for secrets.
+    """
 
     job: str
-    kafka: KafkaConfig
+    clusters: tuple[KafkaConfig, ...]
     grid: Grid
-    filter: LinePredicate
-    max_silence_seconds: int
-    allowed_lateness_seconds: int
+    rules: LineRules
+    max_keys: int
+    timing: Timing
     limits: ReadLimits
     output: OutputConfig
     java_runtime: str
+    properties_path: str | None = None
+
+    @property
+    def kafka(self) -> KafkaConfig:
+        """The first cluster: topics that the job writes are there."""
+        return self.clusters[0]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether there are series beside the total."""
+        return bool(self.rules.group_by)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of all topics, as `KafkaConfig.source_name` gives them."""
+        return tuple(
+            cluster.source_name(topic) for cluster in self.clusters for topic in cluster.topics
+        )
+
+    @staticmethod
+    def cluster_of(source_name: str) -> str:
+        """The name of the cluster in a source name, empty where there is only one."""
+        return source_name.rpartition("/")[0]
 
 
 def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> JobConfig:
@@ -92,25 +144,27 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
     Raises:
       UsageError: for the first flag that is wrong.
     """
+    grid = _grid(flags)
     return JobConfig(
         job=job or DEFAULT_JOB,
-        kafka=_kafka(flags),
-        grid=_grid(flags),
-        filter=_filter(flags),
-        max_silence_seconds=whole_number("--max_silence_seconds", flags.max_silence_seconds),
-        allowed_lateness_seconds=whole_number(
-            "--allowed_lateness_seconds", flags.allowed_lateness_seconds, minimum=0
-        ),
+        clusters=_clusters(flags),
+        grid=grid,
+        rules=line_rules(flags),
+        max_keys=grouping(flags),
+        timing=timing(flags),
         limits=ReadLimits(
             max_num_records=_optional("--max_num_records", flags.max_num_records),
             max_read_time_seconds=_optional("--max_read_time", flags.max_read_time),
         ),
         output=OutputConfig(
-            path=_output(flags.output),
+            path=_output("--output", flags.output),
             format=choice("--output_format", flags.output_format, OUTPUT_FORMATS),
             samples=whole_number("--samples", flags.samples, minimum=0),
+            dead_letter=_side_output("--dead_letter", flags.dead_letter),
+            ledger=_side_output("--ledger", flags.ledger),
         ),
         java_runtime=choice("--java_runtime", flags.java_runtime, JAVA_RUNTIMES),
+        properties_path=flags.consumer_config,
     )
 
 
@@ -120,8 +174,10 @@ def names_brokers(flags: argparse.Namespace) -> bool:
     Raises:
       UsageError: a setting or the file of settings is wrong.
     """
-    return flags.kafka_bootstrap_servers is not None or "bootstrap.servers" in consumer_settings(
-        flags
+    return (
+        flags.kafka_bootstrap_servers is not None
+        or bool(flags.source)
+        or "bootstrap.servers" in consumer_settings(flags)
     )
 
 
@@ -140,20 +196,78 @@ def consumer_settings(flags: argparse.Namespace) -> dict[str, str]:
     return settings
 
 
-def _kafka(flags: argparse.Namespace) -> KafkaConfig:
-    properties = consumer_settings(flags)
+def _clusters(flags: argparse.Namespace) -> tuple[KafkaConfig, ...]:
+    properties = {**_DEFAULT_PROPERTIES, **consumer_settings(flags)}
+    reader = choice("--kafka_reader", flags.kafka_reader, KAFKA_READERS)
+    if flags.source:
+        return _named_clusters(flags, properties, reader)
     if flags.kafka_bootstrap_servers is not None:
         properties["bootstrap.servers"] = flags.kafka_bootstrap_servers
-    properties["bootstrap.servers"] = _bootstrap_servers(properties.get("bootstrap.servers"))
-    return KafkaConfig(
-        properties=KafkaProperties(properties),
-        topics=_topics(flags.input_topic),
-        reader=choice("--kafka_reader", flags.kafka_reader, KAFKA_READERS),
+    properties["bootstrap.servers"] = _bootstrap_servers(
+        "--kafka_bootstrap_servers", properties.get("bootstrap.servers")
+    )
+    pattern = _topic_pattern(flags.input_topic_pattern)
+    return (
+        KafkaConfig(
+            properties=KafkaProperties(properties),
+            topics=_topics("--input_topic", flags.input_topic, needed=pattern is None),
+            reader=reader,
+            topic_pattern=pattern,
+        ),
     )
 
 
-def _bootstrap_servers(value: str | None) -> str:
-    flag = "--kafka_bootstrap_servers"
+def _named_clusters(
+    flags: argparse.Namespace, properties: dict[str, str], reader: str
+) -> tuple[KafkaConfig, ...]:
+    for flag in ("--kafka_bootstrap_servers", "--input_topic", "--input_topic_pattern"):
+        if getattr(flags, flag.removeprefix("--")) is not None:
+            raise UsageError(
+                "--source",
+                f"says what {flag} says",
+                fix="Give every cluster with --source, or none.",
+            )
+    clusters: dict[str, KafkaConfig] = {}
+    for value in flags.source:
+        match = _SOURCE.fullmatch(value)
+        if match is None:
+            raise UsageError(
+                "--source",
+                "not NAME=HOST:PORT[,HOST:PORT]/TOPIC[,TOPIC]",
+                got=value,
+                fix="Write it like eu=kafka-eu:9092/logs.",
+            )
+        name, servers, topics = match.groups()
+        if name in clusters:
+            raise UsageError(
+                "--source", "given twice", got=name, fix="List its topics with commas."
+            )
+        own = {**properties, "bootstrap.servers": _bootstrap_servers("--source", servers)}
+        clusters[name] = KafkaConfig(
+            properties=KafkaProperties(own),
+            topics=_topics("--source", [topics], needed=True),
+            reader=reader,
+            name=name,
+        )
+    return tuple(clusters.values())
+
+
+def _topic_pattern(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise UsageError(
+            "--input_topic_pattern",
+            f"not a regular expression ({error})",
+            got=value,
+            fix="Write it like logs-.*",
+        ) from None
+    return value
+
+
+def _bootstrap_servers(flag: str, value: str | None) -> str:
     if not value:
         raise UsageError(flag, "missing", fix="Give the brokers, such as localhost:9092.")
     addresses = [part.strip() for part in value.split(",") if part.strip()]
@@ -166,10 +280,11 @@ def _bootstrap_servers(value: str | None) -> str:
     return ",".join(addresses)
 
 
-def _topics(values: list[str] | None) -> tuple[str, ...]:
-    flag = "--input_topic"
+def _topics(flag: str, values: list[str] | None, *, needed: bool) -> tuple[str, ...]:
     names = [name.strip() for value in values or () for name in value.split(",")]
     if not any(names):
+        if not needed:
+            return ()
         raise UsageError(flag, "missing", fix="Give the topic to read.")
     for name in names:
         if not _is_topic(name):
@@ -195,25 +310,18 @@ def _largest_divisor(window: int, slide: int) -> int:
     return next(step for step in range(min(slide, window), 0, -1) if window % step == 0)
 
 
-def _filter(flags: argparse.Namespace) -> LinePredicate:
-    choice("--log_format", flags.log_format, LOG_FORMATS)
-    if flags.contains is None:
-        return ContainsToken()
-    if not flags.contains:
-        raise UsageError(
-            "--contains", "empty, so every line would count", fix="Give the text to look for."
-        )
-    return ContainsText(flags.contains)
-
-
-def _output(value: str) -> str:
+def _output(flag: str, value: str) -> str:
     if value.startswith(KAFKA_OUTPUT):
         topic = value.removeprefix(KAFKA_OUTPUT)
         if not _is_topic(topic):
-            raise _not_a_topic("--output", topic)
+            raise _not_a_topic(flag, topic)
     elif not value:
-        raise UsageError("--output", "not a file", got=value, fix="Give the path of a file.")
+        raise UsageError(flag, "not a file", got=value, fix="Give the path of a file.")
     return value
+
+
+def _side_output(flag: str, value: str | None) -> str | None:
+    return None if value is None else _output(flag, value)
 
 
 def _is_topic(name: str) -> bool:

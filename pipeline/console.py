@@ -38,10 +38,12 @@ class Summary:
       records_expected: offsets in the ranges read.
       lines: lines read.
       errors: error lines among them.
+      bad: records that could not be used, tombstones among them.
       tombstones: records without a value.
+      oversized: records longer than allowed.
       windows: results written.
       skipped_windows: silent windows that got no result.
-      topics: topics read.
+      topics: topics read, for a person.
       partitions: partitions read.
       seconds: from the command's start to the last result.
     """
@@ -49,10 +51,12 @@ class Summary:
     records_expected: int
     lines: int
     errors: int
+    bad: int
     tombstones: int
+    oversized: int
     windows: int
     skipped_windows: int
-    topics: tuple[str, ...]
+    topics: str
     partitions: int
     seconds: float
 
@@ -60,12 +64,19 @@ class Summary:
         """The summary for stderr: one line, and one more for each thing out of the ordinary."""
         yield (
             f"read {_number(self.lines, 'line')} from {_number(self.partitions, 'partition')} "
-            f"of {', '.join(self.topics)}: {_number(self.errors, 'error line')}, "
+            f"of {self.topics}: {_number(self.errors, 'error line')}, "
             f"{_number(self.windows, 'window')}, {self.seconds:.1f} s"
         )
         if self.tombstones:
             yield f"note: {_number(self.tombstones, 'record')} without a value (tombstones)"
-        missing = self.records_expected - self.lines - self.tombstones
+        if self.bad - self.tombstones:
+            yield (
+                f"note: {_number(self.bad - self.tombstones, 'line')} with a time that cannot be "
+                "right: see --dead_letter and --max_future_seconds"
+            )
+        if self.oversized:
+            yield f"note: {_number(self.oversized, 'line')} longer than --max_line_bytes"
+        missing = self.records_expected - self.lines - self.bad - self.oversized
         if missing:
             yield (
                 f"note: {_number(missing, 'offset')} held no record "

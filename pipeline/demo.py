@@ -48,7 +48,7 @@ def run_demo(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     # The address is not known yet; everything else is checked before anything starts.
     flags.kafka_bootstrap_servers = "localhost:9092"
     grid = config_from_flags(flags).grid
-    check_output(flags.output)
+    check_output("--output", flags.output)
     if beam_arguments:
         check_beam_arguments(beam_arguments)
     with Progress() as progress, _demo_services(flags, progress) as (kafka, expansion):

@@ -24,12 +24,14 @@ examples:
         --contains='payment failed' --max_read_time=120
 
 other commands (each has its own --help):
-  error-windows direct   the job on the DirectRunner, with a Kafka of its own if you name none
-  error-windows flink    live counting on Flink, with a Kafka of its own if you name none
-  error-windows watch    the results of a live job as they come
-  error-windows results  the results of a live job so far
-  error-windows kafka    a real Apache Kafka on this machine: start, stop, topic, produce, consume
-  error-windows java     the Java modules the job uses: fetch, verify, lock
+  error-windows direct        the job on the DirectRunner, with a Kafka of its own if you name none
+  error-windows flink         live counting on Flink, with a Kafka of its own if you name none
+  error-windows watch         the results of a live job as they come
+  error-windows results       the results of a live job so far
+  error-windows dead-letters  records that a job could not use
+  error-windows replay        puts dead letters back into their topics, each of them once
+  error-windows kafka         a real Apache Kafka on this machine: start, stop, topic, consume, ...
+  error-windows java          the Java modules the job uses: fetch, verify, lock
 
 Beam's own flags (--runner, --job_name, ...) are taken too. Exit codes: 0 done, 1 the job
 failed, 2 a flag is wrong, 130 interrupted.
@@ -86,6 +88,18 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         action="append",
         help="topic to read; repeat it or give a comma list for several",
     )
+    kafka.add_argument(
+        "--input_topic_pattern",
+        metavar="REGEX",
+        help="read also the topics whose whole name matches, as they are at the start",
+    )
+    kafka.add_argument(
+        "--source",
+        metavar="NAME=HOST:PORT/TOPIC[,TOPIC]",
+        action="append",
+        help="topics of a cluster; repeat it to count several clusters together, or apart with "
+        "--group_by=kafka.source",
+    )
     add_consumer_flags(kafka)
     kafka.add_argument(
         "--kafka_reader",
@@ -106,9 +120,19 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     )
     counting.add_argument(
         "--log_format",
-        metavar="plain",
-        default="plain",
-        help="plain: a line is an error line if it holds the word ERROR",
+        metavar="auto|plain|apache|json|logfmt|log4j|syslog",
+        default="auto",
+        help="how level, time and fields are read; auto decides for each line, plain looks for "
+        "the word ERROR",
+    )
+    counting.add_argument(
+        "--min_level",
+        metavar="LEVEL",
+        help="a line is an error line at this level or worse (default: ERROR); where the level "
+        "cannot be read, if it holds the word ERROR",
+    )
+    counting.add_argument(
+        "--levels", metavar="LEVEL[,LEVEL]", help="a line is an error line at just these levels"
     )
     counting.add_argument(
         "--contains",
@@ -116,16 +140,78 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         help="a line is an error line if it holds this text, anywhere",
     )
     counting.add_argument(
+        "--match",
+        metavar="REGEX",
+        help="a line is an error line if this matches anywhere (RE2's syntax)",
+    )
+    counting.add_argument(
+        "--group_by",
+        metavar="FIELD[,FIELD]",
+        help="a series for every value, beside the total: a field of the line, such as service or "
+        "kubernetes.pod.name, or kafka.key, kafka.topic, kafka.partition, kafka.source, "
+        "kafka.header.NAME",
+    )
+    counting.add_argument(
+        "--max_keys",
+        metavar="N",
+        default="1000",
+        help="so many values have series of their own; all others share the series 'other'",
+    )
+    counting.add_argument(
+        "--series_idle_seconds",
+        metavar="SECONDS",
+        default="3600",
+        help="after so long without a line the series of a value gets no more zeros",
+    )
+    counting.add_argument(
         "--max_silence_seconds",
         metavar="SECONDS",
         default="86400",
-        help="longer stretches without any line get no zero windows, only a note",
+        help="after so long without any line there are no more zeros until the next one",
     )
-    counting.add_argument(
+
+    times = parser.add_argument_group("time")
+    times.add_argument(
+        "--event_time",
+        metavar="kafka|line",
+        default="kafka",
+        help="the time of a line: its record's timestamp, or what the line itself says",
+    )
+    times.add_argument(
+        "--time_zone",
+        metavar="ZONE",
+        default="UTC",
+        help="of times in lines that name none, such as Europe/Berlin",
+    )
+    times.add_argument(
+        "--max_future_seconds",
+        metavar="SECONDS",
+        default="300",
+        help="a record that is further ahead of the clock, or a line that is of its record, is a "
+        "dead letter",
+    )
+    times.add_argument(
+        "--max_past_seconds",
+        metavar="SECONDS",
+        default="630720000",
+        help="the same for the past (default: 20 years)",
+    )
+    times.add_argument(
         "--allowed_lateness_seconds",
         metavar="SECONDS",
         default="3600",
-        help="live: lines that come so late still amend their windows",
+        help="live: lines that come so late still amend their windows; later ones are dead letters",
+    )
+    times.add_argument(
+        "--on_time_delay_seconds",
+        metavar="SECONDS",
+        default="0.5",
+        help="live: a window waits so long for lines that are out of order",
+    )
+    times.add_argument(
+        "--early_seconds",
+        metavar="SECONDS",
+        help="live: tell every window so often before its end, as revision -1",
     )
 
     reading = parser.add_argument_group(
@@ -143,6 +229,23 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output", metavar="-|PATH", default="-", help="where results go; - is stdout"
+    )
+    output.add_argument(
+        "--dead_letter",
+        metavar="-|kafka:TOPIC|PATH",
+        help="where records go that cannot be used, with the reason; - is stderr (default: they "
+        "are only counted)",
+    )
+    output.add_argument(
+        "--ledger",
+        metavar="-|kafka:TOPIC|PATH",
+        help="where the ledger goes: what became of every record; - is stderr",
+    )
+    output.add_argument(
+        "--max_line_bytes",
+        metavar="N",
+        default="1000000",
+        help="longer lines are dead letters",
     )
     output.add_argument(
         "--output_format",

@@ -10,57 +10,53 @@ import apache_beam as beam
 from apache_beam.transforms.window import SlidingWindows
 
 from pipeline.config import JobConfig
-from transforms.lines import TakeLines
-from transforms.live import SettleWindows, SumLiveWindows
-from transforms.panes import CountPanes, Counts, SumCountsFn
+from transforms.dead_letters import DeadLetter
+from transforms.keep_ledger import BalanceLedger, KeepLedger
+from transforms.ledger import LedgerRow
+from transforms.live import ClosePanes, SettleWindows
+from transforms.name_series import NameSeries
+from transforms.panes import Counted, CountPanes, Counts, SumCountsFn
 from transforms.results import Result
 from transforms.samples import Sample, SampleErrorLines
 from transforms.silence import FillSilence
-
-
-class Counted(NamedTuple):
-    """The heart of the graph.
-
-    Attributes:
-      counts: PCollection[Counts] in sliding windows, one element per window that holds a line.
-      errors: PCollection[bytes], the error lines.
-    """
-
-    counts: beam.PCollection[Counts]
-    errors: beam.PCollection[bytes]
 
 
 class Outputs(NamedTuple):
     """What the graph gives.
 
     Attributes:
-      results: PCollection[Result], one per window on the grid, in order of window end.
+      results: PCollection[Result], one per series and window on the grid, by window end.
       samples: PCollection[Sample], or None when none are asked for.
+      dead_letters: PCollection[DeadLetter], records that could not be used.
+      ledger: PCollection[LedgerRow], what became of all of them.
     """
 
     results: beam.PCollection[Result]
     samples: beam.PCollection[Sample] | None
+    dead_letters: beam.PCollection[DeadLetter]
+    ledger: beam.PCollection[LedgerRow]
 
 
-def build_graph(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform) -> Outputs:
-    """Builds the whole job on a bounded source.
+def build_graph(
+    pipeline: beam.Pipeline, config: JobConfig, sources: Mapping[str, beam.PTransform]
+) -> Outputs:
+    """Builds the whole job on sources that end.
 
     Args:
       pipeline: the pipeline to build in.
       config: the checked configuration.
-      source: gives PCollection[tuple[bytes | None, bytes | None]], key and value of Kafka
-        records, with event time as timestamps.
+      sources: name to source; each gives a PCollection of Kafka records
+        (`transforms.records.KafkaRecord`).
     """
-    counts, errors = count_windows(pipeline, config, source)
-    results = counts | "FillSilence" >> FillSilence(
-        config.grid, config.job, config.max_silence_seconds
+    counted = count_panes(pipeline, config, sources)
+    results = count_windows(counted, config) | "FillSilence" >> FillSilence(
+        config.grid,
+        config.job,
+        config.timing.max_silence_ms // 1000,
+        config.timing.series_idle_ms // 1000,
     )
-    samples = None
-    if config.output.samples:
-        samples = errors | "SampleErrorLines" >> SampleErrorLines(
-            config.grid, config.output.samples
-        )
-    return Outputs(results, samples)
+    ledger = counted.spans | "BalanceLedger" >> BalanceLedger(config.job)
+    return Outputs(results, sample(counted, config), counted.dead_letters, ledger)
 
 
 def build_live_graph(
@@ -68,60 +64,79 @@ def build_live_graph(
 ) -> Outputs:
     """Builds the whole job on sources without an end.
 
-    Every topic is read, filtered and counted by itself, under its own labels: its counters
-    are its own, and a topic that is added later begins to be read when the job goes on.
+    Every source is read, filtered and counted by itself, under its own labels: its counters
+    are its own, and one that is added later begins to be read when the job goes on.
 
     Args:
       pipeline: the pipeline to build in.
       config: the checked configuration; read limits do not count.
-      sources: topic to source, each as `build_graph` takes it, but without an end.
+      sources: name to source, each as `build_graph` takes it, but without an end.
     """
-    grid = config.grid
-    counted, errors_of_topics = [], []
-    for topic, source in sources.items():
-        lines, errors = read_and_filter(pipeline, config, source, label=f"[{topic}]")
-        errors_of_topics.append(errors)
-        counted.append(
-            {"lines": lines, "errors": errors} | f"CountPanes[{topic}]" >> CountPanes(grid)
+    counted = count_panes(pipeline, config, sources, live=True)
+    admitted = counted.counts | "ClosePanes" >> ClosePanes(
+        config.grid, config.timing, config.max_keys
+    )
+    results = admitted.counts | "SlidingWindows" >> SettleWindows(
+        config.grid, config.job, config.timing
+    )
+    dead_letters = (
+        counted.dead_letters,
+        admitted.dead_letters,
+    ) | "DeadLetters" >> beam.Flatten()
+    ledger = (
+        (counted.spans, admitted.spans)
+        | "Spans" >> beam.Flatten()
+        | "KeepLedger" >> KeepLedger(config.job, config.timing.allowed_lateness_ms // 1000)
+    )
+    return Outputs(results, sample(counted, config), dead_letters, ledger)
+
+
+def count_panes(
+    pipeline: beam.Pipeline,
+    config: JobConfig,
+    sources: Mapping[str, beam.PTransform],
+    *,
+    live: bool = False,
+) -> Counted:
+    """Read, filter, and count per pane."""
+    parts = [
+        pipeline
+        | f"ReadFromKafka[{name}]" >> source
+        | f"FilterErrorLines[{name}]"
+        >> CountPanes(
+            config.rules,
+            config.grid,
+            samples=config.output.samples,
+            source=config.cluster_of(name),
+            allowed_lateness_seconds=config.timing.allowed_lateness_ms // 1000 if live else None,
         )
-    results = (
-        tuple(counted)
-        | "Topics" >> beam.Flatten()
-        | "CountWindows" >> SumLiveWindows(grid, config.allowed_lateness_seconds)
-        | "SettleWindows"
-        >> SettleWindows(
-            grid, config.job, config.allowed_lateness_seconds, config.max_silence_seconds
+        for name, source in sources.items()
+    ]
+    return Counted(
+        *(
+            tuple(collections) | f"All{label}" >> beam.Flatten()
+            for label, collections in zip(
+                ("Counts", "Spans", "Samples", "DeadLetters"), zip(*parts, strict=True), strict=True
+            )
         )
     )
-    samples = None
-    if config.output.samples:
-        samples = (
-            tuple(errors_of_topics)
-            | "Errors" >> beam.Flatten()
-            | "SampleErrorLines" >> SampleErrorLines(grid, config.output.samples)
-        )
-    return Outputs(results, samples)
 
 
-def count_windows(pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform) -> Counted:
-    """Read, filter, window, count."""
+def count_windows(counted: Counted, config: JobConfig) -> beam.PCollection[tuple[str, Counts]]:
+    """Window and count, for reads that end: by series, one element per window with a line."""
     window_seconds, slide_seconds = config.grid.window_seconds, config.grid.slide_seconds
-
-    lines, errors = read_and_filter(pipeline, config, source)
-    counts = (
-        {"lines": lines, "errors": errors}
-        | "CountPanes" >> CountPanes(config.grid)
+    return (
+        counted.counts
+        | "NameSeries" >> NameSeries(config.grid, config.max_keys if config.grouped else None)
         | "SlidingWindows" >> beam.WindowInto(SlidingWindows(window_seconds, slide_seconds))
-        | "Count" >> beam.CombineGlobally(SumCountsFn()).without_defaults()
+        | "Count" >> beam.CombinePerKey(SumCountsFn())
     )
-    return Counted(counts, errors)
 
 
-def read_and_filter(
-    pipeline: beam.Pipeline, config: JobConfig, source: beam.PTransform, label: str = ""
-) -> tuple[beam.PCollection[bytes], beam.PCollection[bytes]]:
-    """All lines, and the error lines among them; the source may be bounded or not."""
-    records = pipeline | f"ReadFromKafka{label}" >> source
-    lines = records | f"TakeLines{label}" >> TakeLines()
-    errors = lines | f"FilterErrorLines{label}" >> beam.Filter(config.filter)
-    return lines, errors
+def sample(counted: Counted, config: JobConfig) -> beam.PCollection[Sample] | None:
+    """The first error lines of every slide, or None when none are asked for."""
+    if not config.output.samples:
+        return None
+    return counted.samples | "SampleErrorLines" >> SampleErrorLines(
+        config.grid, config.output.samples
+    )

@@ -7,12 +7,13 @@ side warms up while Beam is imported.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_results, wants_table
@@ -22,8 +23,22 @@ from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
 from pipeline.offset_ranges import OffsetRange, find_ranges
 
-_RESULTS_FILE = "results.jsonl"
-_SAMPLES_FILE = "samples.jsonl"
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """Where a bounded job writes.
+
+    Attributes:
+      results: a file.
+      samples: a file.
+      dead_letters: a file or `kafka:TOPIC`; None: nowhere.
+      ledger: the same.
+    """
+
+    results: str
+    samples: str
+    dead_letters: str | None
+    ledger: str | None
 
 
 def run(
@@ -44,18 +59,30 @@ def run(
       expansion: a Java service that is already starting; one is started if it is None.
     """
     started = time.monotonic()
-    check_output(config.output.path)
+    check_output("--output", config.output.path)
+    check_side_output("--dead_letter", config.output.dead_letter)
+    check_side_output("--ledger", config.output.ledger)
+    if len(config.clusters) > 1 and config.limits.max_num_records is not None:
+        raise UsageError(
+            "--max_num_records",
+            "cannot be shared out among several clusters",
+            fix="Leave it away, or use --max_read_time.",
+        )
     if beam_arguments:
         check_beam_arguments(beam_arguments)
-    progress.stage(f"asking {config.kafka.bootstrap_servers} for topics and offsets")
-    ranges = find_ranges(
-        KafkaConnection(config.kafka), config.kafka, config.limits, show_progress=progress.stage
-    )
-    total = sum(offsets.size for offsets in ranges)
+    ranges = {}
+    for cluster in config.clusters:
+        progress.stage(f"asking {cluster.bootstrap_servers} for topics and offsets")
+        ranges[cluster.name] = find_ranges(
+            KafkaConnection(cluster), cluster, config.limits, show_progress=progress.stage
+        )
+    of_all = [offsets for of_cluster in ranges.values() for offsets in of_cluster]
+    total = sum(offsets.size for offsets in of_all)
+    prepare_side_topics(config)
     # Java modules that are missing are fetched next, with a bar of their own.
     progress.clear()
-    with _files(config) as (results_path, samples_path), _started(config, expansion) as java:
-        progress.stage(f"reading {total:,} records of {', '.join(config.kafka.topics)}")
+    with _files(config) as files, _started(config, expansion) as java:
+        progress.stage(f"reading {total:,} records of {_topics(config, ranges)}")
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded
 
@@ -63,14 +90,15 @@ def run(
             config,
             beam_arguments,
             ranges,
-            results_path=results_path,
-            samples_path=samples_path,
+            files,
             expansion=java,
             debug=debug,
         )
         progress.clear()
-        _show(config, results_path, samples_path)
-    for line in _summary(config, ranges, counted, time.monotonic() - started).to_lines():
+        _show(config, files)
+    seconds = time.monotonic() - started
+    summary = _summary(_topics(config, ranges), of_all, counted, seconds)
+    for line in summary.to_lines():
         print(line, file=sys.stderr)
     return EXIT_DONE
 
@@ -86,7 +114,7 @@ def check_beam_arguments(arguments: Sequence[str]) -> None:
     beam_options(arguments)
 
 
-def check_output(path: str) -> None:
+def check_output(flag: str, path: str) -> None:
     """Fails if a result file could not be written at the end of the job.
 
     Raises:
@@ -96,37 +124,76 @@ def check_output(path: str) -> None:
         return
     if path.startswith(KAFKA_OUTPUT):
         raise UsageError(
-            "--output",
+            flag,
             "only live jobs write to Kafka topics",
             got=path,
             fix="Use - or a path, or run_flink.sh.",
         )
     if pathlib.Path(path).is_dir():
-        raise UsageError("--output", "not a file", got=path, fix="Give the path of a file.")
+        raise UsageError(flag, "not a file", got=path, fix="Give the path of a file.")
     folder = pathlib.Path(path).absolute().parent
     if not folder.is_dir():
-        raise UsageError("--output", "its folder does not exist", got=path, fix=f"Create {folder}.")
+        raise UsageError(flag, "its folder does not exist", got=path, fix=f"Create {folder}.")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UsageError(
-            "--output",
+            flag,
             f"its folder cannot be written ({error.strerror})",
             got=path,
             fix="Choose another place.",
         ) from error
 
 
+def check_side_output(flag: str, place: str | None) -> None:
+    """The same for dead letters and the ledger, which may go to a topic from any job.
+
+    Raises:
+      UsageError: as `check_output`.
+    """
+    if place is not None and not place.startswith(KAFKA_OUTPUT):
+        check_output(flag, place)
+
+
+def prepare_side_topics(config: JobConfig) -> None:
+    """Makes the topics that dead letters and the ledger go to, if they are not there.
+
+    Raises:
+      ServiceError, UsageError: one cannot be made.
+    """
+    notes = []
+    dead_letter, ledger = config.output.dead_letter, config.output.ledger
+    if dead_letter is not None and dead_letter.startswith(KAFKA_OUTPUT):
+        from pipeline.dead_letter_topic import ensure_dead_letter_topic
+
+        topic = dead_letter.removeprefix(KAFKA_OUTPUT)
+        notes.append(ensure_dead_letter_topic(topic, config.kafka.properties))
+    if ledger is not None and ledger.startswith(KAFKA_OUTPUT):
+        from pipeline.results_topic import ensure_results_topic
+
+        topic = ledger.removeprefix(KAFKA_OUTPUT)
+        notes.append(ensure_results_topic(topic, config.kafka.properties, flag="--ledger"))
+    for note in notes:
+        if note is not None:
+            print(f"note: {note}", file=sys.stderr)
+
+
 @contextlib.contextmanager
-def _files(config: JobConfig) -> Iterator[tuple[str, str]]:
-    """Paths for results and samples; those that only this command needs are temporary."""
+def _files(config: JobConfig) -> Iterator[Files]:
+    """Where everything goes; what only this command needs is in temporary files."""
     run_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="job-", dir=run_dir()) as folder:
-        results = config.output.path
-        if results == STDOUT:
-            results = os.path.join(folder, _RESULTS_FILE)
-        yield results, os.path.join(folder, _SAMPLES_FILE)
+
+        def place(given: str | None, name: str) -> str | None:
+            return os.path.join(folder, name) if given == STDOUT else given
+
+        yield Files(
+            results=place(config.output.path, "results.jsonl") or "",
+            samples=os.path.join(folder, "samples.jsonl"),
+            dead_letters=place(config.output.dead_letter, "dead-letters.jsonl"),
+            ledger=place(config.output.ledger, "ledger.jsonl"),
+        )
 
 
 @contextlib.contextmanager
@@ -143,20 +210,36 @@ def _started(
             yield service
 
 
-def _show(config: JobConfig, results_path: str, samples_path: str) -> None:
+def _show(config: JobConfig, files: Files) -> None:
     from pipeline.sinks import read_samples
 
-    samples = read_samples(samples_path) if config.output.samples else []
+    samples = read_samples(files.samples) if config.output.samples else []
     if config.output.path != STDOUT:
         shown: list[str] = []
     else:
-        shown = pathlib.Path(results_path).read_text(encoding="ascii").splitlines()
+        shown = pathlib.Path(files.results).read_text(encoding="ascii").splitlines()
     as_table = wants_table(config.output.format)
     print_results(shown, samples, as_table=as_table, out=sys.stdout, err=sys.stderr)
+    for given, path in (
+        (config.output.dead_letter, files.dead_letters),
+        (config.output.ledger, files.ledger),
+    ):
+        if given == STDOUT and path is not None:
+            sys.stderr.write(pathlib.Path(path).read_text(encoding="ascii"))
+
+
+def _topics(config: JobConfig, ranges: Mapping[str, Sequence[OffsetRange]]) -> str:
+    """The topics for a person, those that a pattern found among them."""
+    names = {
+        cluster.source_name(topic): None
+        for cluster in config.clusters
+        for topic in (*cluster.topics, *(one.topic for one in ranges[cluster.name]))
+    }
+    return ", ".join(names)
 
 
 def _summary(
-    config: JobConfig, ranges: list[OffsetRange], counted: dict[str, int], seconds: float
+    topics: str, ranges: list[OffsetRange], counted: dict[str, int], seconds: float
 ) -> Summary:
     from transforms import metrics
 
@@ -164,10 +247,12 @@ def _summary(
         records_expected=sum(offsets.size for offsets in ranges),
         lines=counted.get(metrics.LINES_READ, 0),
         errors=counted.get(metrics.ERROR_LINES, 0),
+        bad=counted.get(metrics.BAD_LINES, 0),
         tombstones=counted.get(metrics.TOMBSTONES, 0),
+        oversized=counted.get(metrics.OVERSIZED_LINES, 0),
         windows=counted.get(metrics.RESULTS_WRITTEN, 0),
         skipped_windows=counted.get(metrics.SILENT_WINDOWS_SKIPPED, 0),
-        topics=config.kafka.topics,
+        topics=topics,
         partitions=len(ranges),
         seconds=seconds,
     )

@@ -44,7 +44,7 @@ def graph_parts(config: LiveConfig) -> tuple[str, ...]:
     A part that goes may take state with it: Flink is then told to let that state go.
     """
     kind = "folder" if config.output_topic is None else "kafka"
-    parts = [f"topic:{topic}" for topic in config.job.kafka.topics]
+    parts = [f"topic:{name}" for name in config.job.source_names]
     parts.append(f"output:{kind}")
     if config.job.output.samples:
         parts.append("samples")

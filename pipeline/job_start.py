@@ -8,8 +8,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from pipeline.config import KAFKA_OUTPUT
 from pipeline.errors import UsageError
 from pipeline.flink_rest import FlinkRest
+from pipeline.job import prepare_side_topics
 from pipeline.job_spec import JobSpec, absolute, kept_flags
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.live_config import LiveConfig
@@ -21,32 +23,41 @@ def check_input(config: LiveConfig) -> None:
     Raises:
       ServiceError, UsageError: no broker answers, or a topic does not exist.
     """
-    KafkaConnection(config.job.kafka).partitions()
+    for cluster in config.job.clusters:
+        KafkaConnection(cluster).partitions()
 
 
 def prepare_output(config: LiveConfig) -> None:
-    """Makes the folder or the topic that results go to, if it is not there.
+    """Makes the folders or topics that results, dead letters and ledger go to, if not there.
 
     Raises:
       ServiceError, UsageError: it cannot be made.
     """
+    places = {"--output": config.output, "--dead_letter": config.dead_letter}
+    for flag, place in {**places, "--ledger": config.ledger}.items():
+        if place is not None and not place.startswith(KAFKA_OUTPUT):
+            _make_folder(flag, place)
+    prepare_side_topics(config.job)
     topic = config.output_topic
     if topic is None:
-        try:
-            pathlib.Path(config.output).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                "--output",
-                f"its folder cannot be made ({error.strerror})",
-                got=config.output,
-                fix="Choose another place.",
-            ) from None
         return
     from pipeline.results_topic import ensure_results_topic
 
     note = ensure_results_topic(topic, config.job.kafka.properties)
     if note is not None:
         print(f"note: {note}", file=sys.stderr)
+
+
+def _make_folder(flag: str, path: str) -> None:
+    try:
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            flag,
+            f"its folder cannot be made ({error.strerror})",
+            got=path,
+            fix="Choose another place.",
+        ) from None
 
 
 def prepare_job(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from pipeline.config import KafkaConfig
+from pipeline.config import JobConfig, KafkaConfig
 from pipeline.errors import ServiceError, UsageError
 from pipeline.kafka_errors import BOOTSTRAP_FLAG, no_such_topic_error, require_broker
 
 _REQUEST_TIMEOUT_SECONDS = 15.0
+# Kafka's own topics, such as __consumer_offsets.
+_INTERNAL_PREFIX = "__"
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,18 +49,39 @@ class KafkaConnection:
             ) from None
 
     def partitions(self) -> dict[str, list[int]]:
-        """Partition numbers of every input topic; fails for a topic that does not exist."""
+        """Partition numbers of every input topic; fails for a topic that does not exist.
+
+        Topics that match the pattern come after those that are named, by name.
+        """
         try:
             metadata = self._admin.list_topics(timeout=_REQUEST_TIMEOUT_SECONDS)
         except KafkaException as error:
             raise self._no_answer(error) from None
         partitions = {}
-        for topic in self._config.topics:
+        for topic in (*self._config.topics, *self._matching(metadata.topics)):
             found = metadata.topics.get(topic)
             if found is None or not found.partitions:
                 raise no_such_topic_error("--input_topic", topic, metadata.topics)
             partitions[topic] = sorted(found.partitions)
         return partitions
+
+    def _matching(self, topics: Iterable[str]) -> list[str]:
+        pattern = self._config.topic_pattern
+        if pattern is None:
+            return []
+        found = [
+            topic
+            for topic in sorted(topics)
+            if re.fullmatch(pattern, topic) and not topic.startswith(_INTERNAL_PREFIX)
+        ]
+        if not found and not self._config.topics:
+            raise UsageError(
+                "--input_topic_pattern",
+                "no topic matches",
+                got=pattern,
+                fix="It must match the whole name of a topic.",
+            )
+        return [topic for topic in found if topic not in self._config.topics]
 
     def earliest_offsets(self, partitions: Sequence[TopicPartition]) -> list[int]:
         """The first offset of each partition, in the order given."""
@@ -98,3 +123,19 @@ class KafkaConnection:
             f"got {self._config.bootstrap_servers!r}. "
             "Check the address, security.protocol and the login."
         )
+
+
+def with_topics(config: JobConfig) -> JobConfig:
+    """The configuration with every topic that is there by name, and the pattern resolved.
+
+    Raises:
+      ServiceError: no broker answers.
+      UsageError: a topic does not exist, or none matches the pattern.
+    """
+    clusters = tuple(
+        dataclasses.replace(
+            cluster, topics=tuple(KafkaConnection(cluster).partitions()), topic_pattern=None
+        )
+        for cluster in config.clusters
+    )
+    return dataclasses.replace(config, clusters=clusters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import logging
 import pathlib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from pipeline.errors import ErrorWindowsError, ServiceError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.flink_version import require_flink_version
+from pipeline.kafka_connection import with_topics
 from pipeline.live_config import LiveConfig
 from pipeline.local.beam_jars import BeamJars, fetch_beam_jars
 from pipeline.local.expansion import ExpansionService
@@ -60,6 +62,9 @@ def launch_job(
     Raises:
       ErrorWindowsError: the job does not run; the text says why.
     """
+    if any(cluster.topic_pattern is not None for cluster in config.job.clusters):
+        show_progress("asking for the topics")
+        config = dataclasses.replace(config, job=with_topics(config.job))
     show_progress("looking for checkpoints")
     start = find_start(
         config,

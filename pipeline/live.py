@@ -9,11 +9,10 @@ import pathlib
 import queue
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
@@ -21,8 +20,9 @@ from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import build_live_graph
-from pipeline.kafka_properties import KafkaProperties
 from pipeline.live_config import MAX_PARALLELISM
+from pipeline.side_outputs import Places, write_side_outputs
+from pipeline.sources import read_unbounded
 from transforms.results import Result
 from transforms.samples import Sample
 
@@ -48,6 +48,7 @@ def submit(
     expansion_address: str,
     job_endpoint: str,
     checkpoints_dir: pathlib.Path,
+    places: Places,
 ) -> Any:
     """Builds the live job and submits it; returns Beam's PipelineResult.
 
@@ -56,29 +57,26 @@ def submit(
       expansion_address: of the expansion service, `host:port`.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
+      places: of dead letters and ledger.
     """
     pipeline = beam.Pipeline(options=_options(job_endpoint, checkpoints_dir))
     sources = {
-        topic: read_unbounded(config.kafka.properties, [topic], expansion_address)
-        for topic in config.kafka.topics
+        cluster.source_name(topic): read_unbounded(cluster.properties, topic, expansion_address)
+        for cluster in config.clusters
+        for topic in cluster.topics
     }
     outputs = build_live_graph(pipeline, config, sources)
     _ = outputs.results | "ShowResults" >> beam.ParDo(_HandOverFn())
     if outputs.samples is not None:
         _ = outputs.samples | "ShowSamples" >> beam.ParDo(_HandOverFn())
-    return pipeline.run()
-
-
-def read_unbounded(
-    properties: KafkaProperties, topics: Sequence[str], expansion_address: str
-) -> beam.PTransform:
-    """Beam's `ReadFromKafka` without an end, event time from the records, newest lines first."""
-    return ReadFromKafka(
-        {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
-        list(topics),
-        timestamp_policy=ReadFromKafka.create_time_policy,
-        expansion_service=expansion_address,
+    write_side_outputs(
+        outputs,
+        config,
+        places,
+        live=True,
+        properties_path=config.properties_path,
     )
+    return pipeline.run()
 
 
 def show_results(result: Any, *, as_table: bool) -> None:

@@ -30,6 +30,8 @@ class LiveConfig:
       checkpoint_interval_seconds: between the starts of two checkpoints.
       s3_endpoint: of the store behind `s3://`, None for Amazon's.
       output: `kafka:TOPIC` or a folder.
+      dead_letter: the same for dead letters; None: they are only counted.
+      ledger: the same for the ledger.
       follows: whether the command shows the results itself.
       properties_path: the file that holds the consumer's secrets, the same on all hosts.
       worker_command: what TaskManagers start for the Python part.
@@ -42,6 +44,8 @@ class LiveConfig:
     checkpoint_interval_seconds: int
     s3_endpoint: str | None
     output: str
+    dead_letter: str | None
+    ledger: str | None
     follows: bool
     properties_path: str | None
     worker_command: str
@@ -91,7 +95,9 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
             "--checkpoint_interval_seconds", flags.checkpoint_interval_seconds
         ),
         s3_endpoint=flags.s3_endpoint,
-        output=_output(flags.output, folder),
+        output=_output("--output", flags.output, folder / "results"),
+        dead_letter=_side_output("--dead_letter", flags.dead_letter, folder / "dead-letters"),
+        ledger=_side_output("--ledger", flags.ledger, folder / "ledger"),
         follows=follows,
         properties_path=flags.consumer_config,
         worker_command=flags.worker_command or _installed_worker(),
@@ -122,20 +128,24 @@ def cluster_dir(flags: argparse.Namespace) -> pathlib.Path:
     return pathlib.Path(given).absolute() if given else run_dir() / "flink"
 
 
-def _output(value: str, folder: pathlib.Path) -> str:
+def _output(flag: str, value: str, own: pathlib.Path) -> str:
     if value == STDOUT:
-        return str(folder / "results")
+        return str(own)
     if value.startswith(KAFKA_OUTPUT):
         return value
     path = pathlib.Path(value)
     if path.exists() and not path.is_dir():
         raise UsageError(
-            "--output",
+            flag,
             "a file, where a live job needs a folder for its files",
             got=value,
             fix="Give a folder, or kafka:TOPIC.",
         )
     return str(path.absolute())
+
+
+def _side_output(flag: str, value: str | None, own: pathlib.Path) -> str | None:
+    return None if value is None else _output(flag, value, own)
 
 
 def _installed_worker() -> str:

@@ -14,7 +14,8 @@ from pipeline.arguments import whole_number
 from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
-from pipeline.kafka_connection import KafkaConnection
+from pipeline.job import prepare_side_topics
+from pipeline.kafka_connection import with_topics
 from pipeline.live_config import live_config_from_flags
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
@@ -41,7 +42,8 @@ def run_live(flags: argparse.Namespace) -> int:
     if own_kafka:
         flags.kafka_bootstrap_servers = "localhost:9092"  # Not known yet.
         flags.input_topic = flags.input_topic or [live_demo.TOPIC]
-    config = live_config_from_flags(flags).job
+    live_config = live_config_from_flags(flags)
+    config = live_config.job
     if flags.output != STDOUT:
         raise UsageError(
             "--output",
@@ -54,7 +56,7 @@ def run_live(flags: argparse.Namespace) -> int:
     with Progress() as progress, contextlib.ExitStack() as stack:
         if not own_kafka:
             progress.stage(f"asking {config.kafka.bootstrap_servers} for the topics")
-            KafkaConnection(config.kafka).partitions()
+            config = with_topics(config)
             progress.clear()
         fetch_jars("flink")
         expansion = stack.enter_context(
@@ -75,15 +77,18 @@ def run_live(flags: argparse.Namespace) -> int:
             kafka.create_topic(config.kafka.topics[0], live_demo.PARTITIONS)
             flags.kafka_bootstrap_servers = kafka.bootstrap_servers
             config = live_config_from_flags(flags).job
+        prepare_side_topics(config)
         progress.stage("submitting the job to Flink")
 
         from pipeline.live import show_results, submit
+        from pipeline.side_outputs import Places
 
         result = submit(
             config,
             expansion_address=expansion.address(),
             job_endpoint=job_server.address(),
             checkpoints_dir=folder / "checkpoints",
+            places=Places(live_config.dead_letter, live_config.ledger),
         )
         if own_kafka:
             stack.enter_context(

@@ -99,6 +99,14 @@ def _require_shared_places(flags: argparse.Namespace) -> None:
             got=STDOUT,
             fix="Give kafka:TOPIC, or a folder that all hosts share; --attach shows it.",
         )
+    for flag, value in (("--dead_letter", flags.dead_letter), ("--ledger", flags.ledger)):
+        if value == STDOUT:
+            raise UsageError(
+                flag,
+                "a job on a cluster has no stderr here",
+                got=STDOUT,
+                fix="Give kafka:TOPIC, or a folder that all hosts share.",
+            )
 
 
 def _not_running(rest: FlinkRest, job: FlinkJob) -> ServiceError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import apache_beam as beam
@@ -16,8 +16,10 @@ from pipeline.config import JobConfig
 from pipeline.errors import JobFailedError, UsageError
 from pipeline.flags import build_parser
 from pipeline.graph import build_graph
+from pipeline.job import Files
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
+from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
 from pipeline.sources import ReadKafkaRanges
 from transforms.metrics import counted
@@ -29,14 +31,13 @@ _LOG = logging.getLogger(__name__)
 def run_bounded(
     config: JobConfig,
     beam_arguments: Sequence[str],
-    ranges: Sequence[OffsetRange],
+    ranges: Mapping[str, Sequence[OffsetRange]],
+    files: Files,
     *,
-    results_path: str,
-    samples_path: str,
     expansion: ExpansionService | None,
     debug: bool,
 ) -> dict[str, int]:
-    """Counts the records of `ranges` and writes results and samples to their files.
+    """Counts the records of `ranges` (by cluster) and writes results and all else to `files`.
 
     Returns:
       The job's counters, name to value (`transforms.metrics`).
@@ -49,11 +50,23 @@ def run_bounded(
     try:
         service: Any = default_io_expansion_service() if expansion is None else expansion.address()
         with beam.Pipeline(options=options) as pipeline:
-            source = ReadKafkaRanges(config.kafka.properties, ranges, service)
-            outputs = build_graph(pipeline, config, source)
-            _ = outputs.results | "WriteResults" >> WriteResults(results_path)
+            sources = {
+                cluster.source_name("*"): ReadKafkaRanges(
+                    cluster.properties, ranges[cluster.name], service
+                )
+                for cluster in config.clusters
+            }
+            outputs = build_graph(pipeline, config, sources)
+            _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:
-                _ = outputs.samples | "WriteSamples" >> WriteSamples(samples_path)
+                _ = outputs.samples | "WriteSamples" >> WriteSamples(files.samples)
+            write_side_outputs(
+                outputs,
+                config,
+                Places(files.dead_letters, files.ledger),
+                live=False,
+                properties_path=config.properties_path,
+            )
     except (JobFailedError, UsageError):
         raise
     except Exception as error:

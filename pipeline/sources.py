@@ -1,4 +1,4 @@
-"""Where records come from: Beam's Kafka connector, bounded to exact offset ranges.
+"""Where records come from: Beam's Kafka connector, bounded to exact offset ranges or without end.
 
 Python's `ReadFromKafka` expands to the Java connector, KafkaIO, which reads a partition
 with a splittable DoFn over "source descriptors" that may carry a start and a stop offset.
@@ -10,7 +10,7 @@ Sources: KafkaIO.java (`ReadFromKafkaViaSDF`, `GenerateKafkaSourceDescriptor`),
 ReadFromKafkaDoFn.java and KafkaSourceDescriptor.java of Beam 2.70.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
@@ -25,7 +25,7 @@ from apache_beam.typehints.schemas import schema_from_element_type
 from pipeline.errors import JobFailedError
 from pipeline.kafka_properties import KafkaProperties, is_secret
 from pipeline.offset_ranges import OffsetRange
-from transforms.lines import Record
+from transforms.records import Record
 
 _JAVA_CODER_URN = "beam:coders:javasdk:0.1"
 _DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
@@ -37,9 +37,9 @@ _POLL_TIMEOUT_SECONDS = 1
 class ReadKafkaRanges(beam.PTransform):
     """Reads exactly the records of the given offset ranges with Beam's Kafka connector.
 
-    Output: PCollection[tuple[bytes | None, bytes | None]], key and value, bounded, with the
-    record's Kafka timestamp (CreateTime) as event time. Every offset of a range that holds
-    a record is read once. The job fails when offsets have expired meanwhile.
+    Output: PCollection of rows with the attributes of a `transforms.records.KafkaRecord`, bounded,
+    with the record's Kafka timestamp (CreateTime) as event time. Every offset of a range that
+    holds a record is read once. The job fails when offsets have expired meanwhile.
 
     Args:
       properties: settings of the Java consumer.
@@ -58,7 +58,7 @@ class ReadKafkaRanges(beam.PTransform):
         self._ranges = [offsets for offsets in ranges if offsets.size > 0]
         self._expansion_service = expansion_service
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Record]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
         if not self._ranges:
             return begin | "Nothing" >> beam.Create([]).with_output_types(Record)
@@ -77,6 +77,25 @@ class ReadKafkaRanges(beam.PTransform):
             "topics": ",".join(sorted({offsets.topic for offsets in self._ranges})),
             "offsets": sum(offsets.size for offsets in self._ranges),
         }
+
+
+def read_unbounded(
+    properties: Mapping[str, str], topic: str, expansion_service: Any
+) -> beam.PTransform:
+    """Beam's `ReadFromKafka` without an end, newest records first, unless the settings say more.
+
+    Output: PCollection of rows with the attributes of a `transforms.records.KafkaRecord`, with
+    the record's Kafka timestamp (CreateTime) as event time.
+    """
+    return ReadFromKafka(
+        {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
+        [topic],
+        # A group of the user's shows in Kafka's own tools how far the job is.
+        commit_offset_in_finalize="group.id" in properties,
+        timestamp_policy=ReadFromKafka.create_time_policy,
+        with_metadata=True,
+        expansion_service=expansion_service,
+    )
 
 
 def encode_descriptor(offsets: OffsetRange) -> bytes:
@@ -157,7 +176,9 @@ class _ReadDescriptors(ReadFromKafka):
             # Ranges are explicit; an offset that is gone must fail, not jump.
             "auto.offset.reset": "none",
         }
-        super().__init__(consumer_config, topics, expansion_service=expansion_service)
+        super().__init__(
+            consumer_config, topics, with_metadata=True, expansion_service=expansion_service
+        )
         # The Java side takes one setting more than the Python class: with a stop time the
         # read is declared bounded. The time itself goes to the descriptor maker only.
         self._payload = ImplicitSchemaPayloadBuilder(
@@ -177,7 +198,7 @@ class _ReadDescriptors(ReadFromKafka):
             }
         ).payload()
 
-    def expand(self, descriptors: beam.PCollection[bytes]) -> beam.PCollection[Record]:
+    def expand(self, descriptors: beam.PCollection[bytes]) -> beam.PCollection:
         records = super().expand(beam.pvalue.PBegin(descriptors.pipeline))
         hide_secrets(self._expanded_components.transforms.values())
         collection_id, payload = cut_off_descriptor_maker(

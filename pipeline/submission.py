@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
@@ -31,6 +30,8 @@ from pipeline.live_sinks import (
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.runner import root_cause
+from pipeline.side_outputs import Places, write_side_outputs
+from pipeline.sources import read_unbounded
 from pipeline.stable_ids import StableIds
 
 # For ever, at a pause that spares the brokers.
@@ -111,17 +112,12 @@ def submit(
 
 
 def _build(pipeline: beam.Pipeline, config: LiveConfig, expansion_address: str) -> None:
-    properties = public_properties(config.job.kafka.properties, config.properties_path)
     sources = {
-        topic: ReadFromKafka(
-            {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
-            [topic],
-            # A group of the user's shows in Kafka's own tools how far the job is.
-            commit_offset_in_finalize="group.id" in properties,
-            timestamp_policy=ReadFromKafka.create_time_policy,
-            expansion_service=expansion_address,
+        cluster.source_name(topic): read_unbounded(
+            public_properties(cluster.properties, config.properties_path), topic, expansion_address
         )
-        for topic in config.job.kafka.topics
+        for cluster in config.job.clusters
+        for topic in cluster.topics
     }
     outputs = build_live_graph(pipeline, config.job, sources)
     topic = config.output_topic
@@ -134,6 +130,13 @@ def _build(pipeline: beam.Pipeline, config: LiveConfig, expansion_address: str) 
         )
     if outputs.samples is not None and topic is None:
         _ = outputs.samples | "WriteSamples" >> WriteSamplesToFolder(config.output)
+    write_side_outputs(
+        outputs,
+        config.job,
+        Places(config.dead_letter, config.ledger),
+        live=True,
+        properties_path=config.properties_path,
+    )
 
 
 def _options(

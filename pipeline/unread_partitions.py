@@ -17,11 +17,14 @@ from pipeline.resume import open_store
 
 def count_partitions(job: JobConfig) -> dict[str, int] | None:
     """How many partitions every topic of a job has; None if the brokers do not say."""
-    try:
-        found = KafkaConnection(job.kafka).partitions()
-    except ErrorWindowsError:
-        return None
-    return {topic: len(partitions) for topic, partitions in found.items()}
+    counts: dict[str, int] = {}
+    for cluster in job.clusters:
+        try:
+            found = KafkaConnection(cluster).partitions()
+        except ErrorWindowsError:
+            return None
+        counts |= {cluster.source_name(topic): len(numbers) for topic, numbers in found.items()}
+    return counts
 
 
 def unread_partitions(config: LiveConfig) -> str | None:

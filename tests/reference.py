@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,39 +27,56 @@ def reference_results(
     window_seconds: int = 30,
     slide_seconds: int = 10,
     is_error: Callable[[bytes], bool] = has_word_error,
+    key_of: Callable[[bytes], str] | None = None,
     job: str = "errors",
     max_silence_seconds: int = 86_400,
+    series_idle_seconds: int = 3_600,
 ) -> list[dict[str, Any]]:
-    """The results of a bounded read of `records`, as parsed JSON objects, by window end."""
+    """The results of a bounded read of `records`, as parsed JSON objects, by window end and key.
+
+    The total is filled from its first window to its last; the series of a key until it has been
+    idle for so long or the total ends.
+    """
     window_ms, slide_ms = window_seconds * 1000, slide_seconds * 1000
     lines = [(time, value) for time, value in records if value is not None]
-    tally: dict[int, list[int]] = {}
+    # Series to window end to [error lines, lines].
+    tally: dict[str | None, dict[int, list[int]]] = {}
     for time, value in lines:
         # The first grid point after the line, then as long as the window still reaches back to it.
         end = (time // slide_ms + 1) * slide_ms
         while end - window_ms <= time:
-            errors_and_lines = tally.setdefault(end, [0, 0])
-            errors_and_lines[0] += is_error(value)
-            errors_and_lines[1] += 1
+            for key in (None,) if key_of is None else (None, key_of(value)):
+                numbers = tally.setdefault(key, {}).setdefault(end, [0, 0])
+                numbers[0] += is_error(value)
+                numbers[1] += 1
             end += slide_ms
+    if not tally:
+        return []
+    last = max(tally[None])
     results: list[dict[str, Any]] = []
-    previous = None
-    for end in sorted(tally):
-        if previous is not None:
-            silent = list(range(previous + slide_ms, end, slide_ms))
-            if len(silent) <= max_silence_seconds // slide_seconds:
-                results += [_result(job, at, window_ms, 0, 0) for at in silent]
-        results.append(_result(job, end, window_ms, *tally[end]))
-        previous = end
-    return results
+    for key, ends in tally.items():
+        idle_ms = 1000 * (max_silence_seconds if key is None else series_idle_seconds)
+        most = idle_ms // slide_ms
+        for end in sorted(ends):
+            results.append(_result(job, key, end, window_ms, *ends[end]))
+            # Zeros until the next window with a line, so many at most.
+            for silent in range(1, most + 1):
+                at = end + silent * slide_ms
+                if at in ends or at > last:
+                    break
+                results.append(_result(job, key, at, window_ms, 0, 0))
+    return sorted(results, key=lambda one: (one["window_end"], one["key"] or ""))
 
 
-def _result(job: str, end: int, window_ms: int, errors: int, lines: int) -> dict[str, Any]:
+def _result(
+    job: str, key: str | None, end: int, window_ms: int, errors: int, lines: int
+) -> dict[str, Any]:
     why_zero = "no_errors" if lines else "no_input"
+    name = "*" if key is None else urllib.parse.quote(key, safe="")
     return {
-        "id": f"{job}/*/{_rfc3339(end)}",
+        "id": f"{job}/{name}/{_rfc3339(end)}",
         "job": job,
-        "key": None,
+        "key": key,
         "window_start": _rfc3339(end - window_ms),
         "window_end": _rfc3339(end),
         "count": errors,

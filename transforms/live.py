@@ -1,104 +1,294 @@
 """Results of a stream: on time, amended when late lines come, final in the end, zeros included.
 
-`transforms.settling` has the rules; this module puts them into Beam's state and timers.
+`transforms.settling`, `transforms.pane_gate` and `transforms.ledger` have the rules; this module
+puts them into Beam's state and timers.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import FastPrimitivesCoder
-from apache_beam.transforms import trigger, userstate, window
+from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.utils.timestamp import Duration, Timestamp
+from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
+from transforms.clock import wall_clock_ms
+from transforms.dead_letters import TOO_LATE, DeadLetter
 from transforms.grid import Grid
-from transforms.panes import Counts, SumCountsFn
-from transforms.results import Result
-from transforms.settling import ON_TIME_DELAY_MS, Settling, Told
-from transforms.silence import AttachWindowFn, WindowCounts, silence_of
+from transforms.key_bound import OTHER, KeyBound
+from transforms.offsets import OffsetSpan, decided
+from transforms.pane_gate import PaneGate
+from transforms.panes import TOTAL, BundleCounts, Counts, Suspect
+from transforms.results import Result, format_time
+from transforms.series import key_of_series, series_of_key
+from transforms.settling import STILL_WITHOUT_LINES_MS, Settling, Told
+from transforms.silence import silence_of
+from transforms.timing import Timing
+from transforms.typed import set_output_types
 
-_TOTAL = "*"
 _TICK_MS = 1_000
+_ONE = "all"
 
 
-def wall_clock_ms() -> int:
-    """The time of day, milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
+class SeriesCounts(NamedTuple):
+    """What was added to one series in one pane."""
+
+    pane: int
+    errors: int
+    lines: int
 
 
-class SumLiveWindows(beam.PTransform):
-    """Counts sliding windows, in increments.
+class Admitted(NamedTuple):
+    """What `ClosePanes` gives.
 
-    Input: PCollection[Counts], partial counts per pane (`CountPanes`), unbounded.
-
-    Output: PCollection[Counts] in sliding windows: what each partial count adds to a window, as
-    soon as it comes, for lines that are late by no more than `allowed_lateness_seconds`. Later
-    ones are dropped; Beam counts them as `droppedDueToLateness`. (Sums would make Flink keep
-    every partial count of every window for the whole lateness; `SettleWindows` adds up.)
+    Attributes:
+      counts: PCollection[tuple[str, tuple[SeriesCounts, ...]]], by series (`transforms.series`).
+      dead_letters: PCollection[DeadLetter], error lines that came too late.
+      spans: PCollection[tuple[tuple[str, int], OffsetSpan]]: what became of suspects.
     """
 
-    def __init__(self, grid: Grid, allowed_lateness_seconds: int) -> None:
-        super().__init__()
-        self._grid = grid
-        self._allowed_lateness_seconds = allowed_lateness_seconds
+    counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
+    dead_letters: beam.PCollection[DeadLetter]
+    spans: beam.PCollection[tuple[tuple[str, int], OffsetSpan]]
 
-    def expand(self, counts: beam.PCollection[Counts]) -> beam.PCollection[Counts]:
-        """Applies the transform."""
-        return (
+
+class ClosePanes(beam.PTransform):
+    """Decides which error lines come too late, and which keys get a series of their own.
+
+    Input: PCollection[BundleCounts] (`CountPanes`), unbounded.
+
+    Output: `Admitted`. A pane is closed, for all series at once, when the watermark is past its
+    end by the allowed lateness and the on-time delay; error lines of a closed pane become dead
+    letters. The first `max_keys` keys get series, later ones share `other`; a key that has no open
+    pane any more makes room. Emitted at once.
+
+    One key holds the state, so one worker does this; it sees bundles, not lines.
+    """
+
+    COUNTS = "counts"
+    DEAD_LETTERS = "dead_letters"
+    SPANS = "spans"
+
+    def __init__(
+        self,
+        grid: Grid,
+        timing: Timing,
+        max_keys: int,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        super().__init__()
+        self._fn = _ClosePanesFn(grid, timing, max_keys, clock_ms)
+
+    def expand(self, counts: beam.PCollection[BundleCounts]) -> Any:
+        """Applies the transform and returns `Admitted`, which Beam's type checks do not know."""
+        outputs = (
             counts
-            | "SlidingWindows"
-            >> beam.WindowInto(
-                window.SlidingWindows(self._grid.window_seconds, self._grid.slide_seconds),
-                # A partial count stands for a bundle of lines, so that these are few.
-                trigger=trigger.Repeatedly(trigger.AfterCount(1)),
-                accumulation_mode=trigger.AccumulationMode.DISCARDING,
-                allowed_lateness=Duration(seconds=self._allowed_lateness_seconds),
-            )
-            | "Count" >> beam.CombineGlobally(SumCountsFn()).without_defaults()
+            | "KeyByOne" >> beam.WithKeys(_ONE)
+            | "AllTime" >> beam.WindowInto(window.GlobalWindows())
+            | "Close"
+            >> beam.ParDo(self._fn).with_outputs(self.DEAD_LETTERS, self.SPANS, main=self.COUNTS)
         )
+        set_output_types(
+            outputs,
+            {
+                self.COUNTS: tuple[str, tuple[SeriesCounts, ...]],
+                self.DEAD_LETTERS: DeadLetter,
+                self.SPANS: tuple[tuple[str, int], OffsetSpan],
+            },
+        )
+        return Admitted(outputs[self.COUNTS], outputs[self.DEAD_LETTERS], outputs[self.SPANS])
+
+
+@beam.typehints.with_input_types(tuple[str, BundleCounts])
+class _ClosePanesFn(beam.DoFn):
+    _GATE = userstate.ReadModifyWriteStateSpec("gate", FastPrimitivesCoder())
+    _KEYS = userstate.ReadModifyWriteStateSpec("keys", FastPrimitivesCoder())
+    _CLOSE = userstate.TimerSpec("close", TimeDomain.WATERMARK)
+    _TICK = userstate.TimerSpec("tick", TimeDomain.REAL_TIME)
+
+    def __init__(
+        self, grid: Grid, timing: Timing, max_keys: int, clock_ms: Callable[[], int]
+    ) -> None:
+        self._grid = grid
+        self._timing = timing
+        self._max_silent_panes = timing.max_silence_ms // grid.slide_ms
+        self._max_keys = max_keys
+        self._clock_ms = clock_ms
+        self._too_late = metrics.counter(metrics.TOO_LATE_LINES)
+        self._other_lines = metrics.counter(metrics.LINES_OF_OTHER_KEYS)
+
+    def process(
+        self,
+        element: tuple[str, BundleCounts],
+        gate: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_GATE),
+        keys: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_KEYS),
+        close: userstate.RuntimeTimer = beam.DoFn.TimerParam(_CLOSE),
+        tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
+    ) -> Iterator[Any]:
+        """Takes in what a bundle counted."""
+        bundle = element[1]
+        panes = sorted({part[1] for part in (*bundle.panes, *bundle.suspects)})
+        now_ms = self._clock_ms()
+        stored = gate.read()
+        if stored:
+            now = PaneGate.from_state(stored)
+        else:
+            now = PaneGate.begin(panes[-1], now_ms)
+            tick.set(_at(now_ms + _TICK_MS))
+        open_panes = {pane for pane in panes if not now.is_closed(pane, self._max_silent_panes)}
+        for pane in sorted(open_panes, reverse=True):
+            now.saw(pane, self._max_silent_panes)
+        self._set(now, close)
+        if now.to_state() != stored:
+            gate.write(now.to_state())
+
+        bound = self._bound(keys, now, bundle)
+        added: dict[str, dict[int, list[int]]] = {}
+        for key, pane, errors, lines in bundle.panes:
+            if not errors and pane not in open_panes:
+                # Final windows stay as they are, and no error line is lost.
+                continue
+            for series in self._series(key, bound):
+                counts = added.setdefault(series, {}).setdefault(pane, [0, 0])
+                counts[0] += errors
+                counts[1] += lines
+        for suspect in bundle.suspects:
+            if suspect.pane in open_panes:
+                for series in self._series(suspect.key, bound):
+                    counts = added.setdefault(series, {}).setdefault(suspect.pane, [0, 0])
+                    counts[0] += 1
+                    counts[1] += 1
+        for series, by_pane in added.items():
+            yield series, tuple(SeriesCounts(pane, *counts) for pane, counts in by_pane.items())
+        if bundle.suspects:
+            yield from self._decide(bundle.suspects, open_panes)
+
+    def _bound(
+        self, keys: userstate.AccumulatingRuntimeState, now: PaneGate, bundle: BundleCounts
+    ) -> KeyBound | None:
+        seen = [(part[0], part[1]) for part in (*bundle.panes, *bundle.suspects)]
+        if all(key is None for key, _ in seen):
+            return None
+        bound = KeyBound(self._max_keys, keys.read() or {})
+        for key, pane in seen:
+            if key is not None:
+                bound.admit(key, pane, closed=now.closed)
+        if bound.changed:
+            keys.write(bound.last_panes)
+        return bound
+
+    def _series(self, key: str | None, bound: KeyBound | None) -> Sequence[str]:
+        if key is None or bound is None:
+            return (TOTAL,)
+        if bound.has(key):
+            return TOTAL, series_of_key(key)
+        self._other_lines.inc()
+        return TOTAL, series_of_key(OTHER)
+
+    def _decide(self, suspects: Sequence[Suspect], open_panes: set[int]) -> Iterator[Any]:
+        outcomes: dict[tuple[str, int], list[tuple[int, int, bool]]] = {}
+        for _, pane, event_time_ms, record in suspects:
+            too_late = pane not in open_panes
+            place = (record.topic, record.partition)
+            outcomes.setdefault(place, []).append((record.offset, event_time_ms, too_late))
+            if too_late:
+                self._too_late.inc()
+                end_ms = (pane + 1) * self._grid.slide_ms
+                detail = (
+                    f"the window that ends at {format_time(end_ms)} was final: more than "
+                    f"{self._timing.allowed_lateness_ms // 1000} s late"
+                )
+                yield beam.pvalue.TaggedOutput(
+                    ClosePanes.DEAD_LETTERS, DeadLetter(record, TOO_LATE, detail)
+                )
+        for place, of_place in outcomes.items():
+            yield beam.pvalue.TaggedOutput(ClosePanes.SPANS, (place, decided(of_place)))
+
+    @userstate.on_timer(_CLOSE)  # type: ignore[untyped-decorator]
+    def close_pane(
+        self,
+        gate: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_GATE),
+        close: userstate.RuntimeTimer = beam.DoFn.TimerParam(_CLOSE),
+    ) -> None:
+        """Closes a pane, and looks forward to the next one."""
+        now = PaneGate.from_state(gate.read())
+        now.reached_ms = self._clock_ms()
+        now.close_next()
+        self._set(now, close)
+        gate.write(now.to_state())
+
+    @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
+    def look_at_the_clock(
+        self,
+        gate: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_GATE),
+        close: userstate.RuntimeTimer = beam.DoFn.TimerParam(_CLOSE),
+        tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
+    ) -> None:
+        """Closes panes that the watermark would have closed, where that stands still."""
+        now = PaneGate.from_state(gate.read())
+        now_ms = self._clock_ms()
+        tick.set(_at(now_ms + _TICK_MS))
+        if now_ms - now.reached_ms < STILL_WITHOUT_LINES_MS:
+            return
+        before = now.next_pane
+        while (
+            not now.is_silent(self._max_silent_panes)
+            and now_ms >= self._closes_at_ms(now) + STILL_WITHOUT_LINES_MS
+        ):
+            now.close_next()
+        if now.next_pane != before:
+            self._set(now, close)
+            gate.write(now.to_state())
+
+    def _closes_at_ms(self, now: PaneGate) -> int:
+        return now.closes_at_ms(
+            self._grid, self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
+        )
+
+    def _set(self, now: PaneGate, close: userstate.RuntimeTimer) -> None:
+        if not now.is_silent(self._max_silent_panes):
+            close.set(_at(self._closes_at_ms(now)))
 
 
 class SettleWindows(beam.PTransform):
-    """Turns the counts of live windows into results, and fills windows that no line fell in.
+    """Adds up the panes of sliding windows, tells them, and fills windows that no line fell in.
 
-    Input: PCollection[Counts] in sliding windows (`SumLiveWindows`).
+    Input: PCollection[tuple[str, tuple[SeriesCounts, ...]]], by series (`ClosePanes`).
 
-    Output: PCollection[Result] in the global window. For every window on the grid, from the
-    first that holds a line on: revision 0 when the watermark is `settling.ON_TIME_DELAY_MS` past
-    its end, also when nothing was counted in it; revision 1, 2, ... with the whole new count
-    when late lines amended it, together with the next on-time result, so at most one per slide;
-    and the last revision as `final` when the allowed lateness is over. After
-    `max_silence_seconds` without a line the zeros stop until the next line. A watermark that
-    stands still, for a partition that never held a record, delays this by seconds only.
-
-    One key holds the state, so one worker does this; it sees sums, not lines.
+    Output: PCollection[Result] in the global window. For every series and every window on the
+    grid, from the first that holds a line on: revision 0 when the watermark is past its end by
+    the on-time delay, also when nothing was counted in it; revision 1, 2, ... with the whole new
+    count when late lines amended it, together with the next on-time result, so at most one per
+    slide; and the last revision as `final` when the allowed lateness is over. With `early_ms`, the
+    next window is told before its end as revision -1. After `max_silence_ms` (`series_idle_ms` for
+    a series of a key) without a line the zeros stop until the next line. A watermark that stands
+    still, for a partition that never held a record, delays this by seconds only.
     """
 
     def __init__(
         self,
         grid: Grid,
         job: str,
-        allowed_lateness_seconds: int,
-        max_silence_seconds: int,
+        timing: Timing,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         super().__init__()
-        self._fn = _SettleFn(grid, job, allowed_lateness_seconds, max_silence_seconds, clock_ms)
-        self._grid = grid
+        self._fn = _SettleFn(grid, job, timing, clock_ms)
 
-    def expand(self, counts: beam.PCollection[Counts]) -> beam.PCollection[Result]:
+    def expand(
+        self, counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
+    ) -> beam.PCollection[Result]:
         """Applies the transform."""
         return (
             counts
-            | "AttachWindow" >> beam.ParDo(AttachWindowFn(self._grid))
-            | "KeyBySeries" >> beam.WithKeys(_TOTAL)
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
             | "Settle" >> beam.ParDo(self._fn)
         )
 
 
+@beam.typehints.with_input_types(tuple[str, tuple[SeriesCounts, ...]])
 @beam.typehints.with_output_types(Result)
 class _SettleFn(beam.DoFn):
     _STATE = userstate.ReadModifyWriteStateSpec("settling", FastPrimitivesCoder())
@@ -106,114 +296,148 @@ class _SettleFn(beam.DoFn):
     _FINAL = userstate.TimerSpec("final", TimeDomain.WATERMARK)
     _TICK = userstate.TimerSpec("tick", TimeDomain.REAL_TIME)
 
-    def __init__(
-        self,
-        grid: Grid,
-        job: str,
-        allowed_lateness_seconds: int,
-        max_silence_seconds: int,
-        clock_ms: Callable[[], int],
-    ) -> None:
+    def __init__(self, grid: Grid, job: str, timing: Timing, clock_ms: Callable[[], int]) -> None:
         self._grid = grid
         self._job = job
-        self._allowed_lateness_ms = allowed_lateness_seconds * 1000
-        self._max_silent_windows = max_silence_seconds // grid.slide_seconds
+        self._timing = timing
         self._clock_ms = clock_ms
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
         self._late_lines = metrics.counter(metrics.LATE_LINES)
-        self._too_late_lines = metrics.counter(metrics.TOO_LATE_LINES)
+        self._lost_lines = metrics.counter(metrics.LOST_LINES)
 
     def process(
         self,
-        element: tuple[str, WindowCounts],
+        element: tuple[str, tuple[SeriesCounts, ...]],
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
         tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
     ) -> Iterator[Result]:
         """Takes in what came."""
-        index, counts = element[1]
+        series, added = element
         now_ms = self._clock_ms()
+        max_silent = self._max_silent_windows(series)
         stored = state.read()
         if stored:
             now = Settling.from_state(stored)
         else:
-            now = Settling.begin(index, now_ms)
-            tick.set(_at(now_ms + _TICK_MS))
+            oldest = min(counts.pane for counts in added)
+            now = Settling.begin(oldest + 1, now_ms)
+            tick.set(_at(now_ms + self._tick_ms(series)))
         before = (now.skipped, now.late_lines, now.too_late_lines)
-        told = now.add(index, counts, now_ms=now_ms, max_silent_windows=self._max_silent_windows)
-        yield from self._results(told)
+        told: list[Told] = []
+        for pane, errors, lines in added:
+            for index in range(pane + 1, pane + 1 + self._grid.panes_per_window):
+                counts = Counts(errors, lines)
+                told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
+        yield from self._results(series, told)
         self._skipped.inc(now.skipped - before[0])
-        self._late_lines.inc(now.late_lines - before[1])
-        self._too_late_lines.inc(now.too_late_lines - before[2])
-        self._set(now, on_time, final)
+        if series == TOTAL:
+            self._late_lines.inc(now.late_lines - before[1])
+            self._lost_lines.inc(now.too_late_lines - before[2])
+        self._set(series, now, on_time, final)
         state.write(now.to_state())
 
     @userstate.on_timer(_ON_TIME)  # type: ignore[untyped-decorator]
     def emit_on_time(
         self,
+        series: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells amended windows and the next one, and looks forward to the one after it."""
-        now = Settling.from_state(state.read())
+        stored = state.read()
+        if not stored:
+            return
+        now = Settling.from_state(stored)
         now.reached_ms = self._clock_ms()
-        yield from self._results(now.tell_next())
-        self._set(now, on_time, final)
+        yield from self._results(series, now.tell_next(self._max_silent_windows(series)))
+        self._set(series, now, on_time, final)
         state.write(now.to_state())
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
     def emit_final(
         self,
+        series: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells the oldest window that is not final for the last time."""
-        now = Settling.from_state(state.read())
-        yield from self._results(now.tell_final())
-        self._set(now, on_time, final)
+        stored = state.read()
+        if not stored:
+            return
+        now = Settling.from_state(stored)
+        yield from self._results(series, now.tell_final())
+        self._set(series, now, on_time, final)
         state.write(now.to_state())
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def look_at_the_clock(
         self,
+        series: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
         tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
     ) -> Iterator[Result]:
-        """Tells what the watermark would have, where that stands still."""
-        now = Settling.from_state(state.read())
+        """Tells what the watermark would have, where that stands still; early results."""
+        stored = state.read()
+        if not stored:
+            return
+        now = Settling.from_state(stored)
         now_ms = self._clock_ms()
-        while not now.is_too_silent(self._max_silent_windows) and now.watermark_stands_still(
-            self._grid, now_ms
+        lateness_ms, delay_ms = self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
+        max_silent = self._max_silent_windows(series)
+        while not now.is_too_silent(max_silent) and now.watermark_stands_still(
+            self._grid, now_ms, delay_ms, self._tick_ms(series)
         ):
-            yield from self._results(now.tell_next())
+            yield from self._results(series, now.tell_next(max_silent))
         while now.oldest_open() < now.next_index and now.is_final_by_clock(
-            self._grid, now_ms, self._allowed_lateness_ms
+            self._grid, now_ms, lateness_ms + delay_ms
         ):
-            yield from self._results(now.tell_final())
-        self._set(now, on_time, final)
-        tick.set(_at(now_ms + _TICK_MS))
+            yield from self._results(series, now.tell_final())
+        if now.is_over(max_silent):
+            # All is final and told: the next line begins anew.
+            state.clear()
+            return
+        if self._timing.early_ms is not None:
+            yield from self._results(series, now.tell_early())
+        self._set(series, now, on_time, final)
+        tick.set(_at(now_ms + self._tick_ms(series)))
         state.write(now.to_state())
 
+    def _tick_ms(self, series: str) -> int:
+        # Of many series each looks less often.
+        tick_ms = _TICK_MS if series == TOTAL else max(_TICK_MS, self._grid.slide_ms // 2)
+        return tick_ms if self._timing.early_ms is None else min(tick_ms, self._timing.early_ms)
+
+    def _max_silent_windows(self, series: str) -> int:
+        timing = self._timing
+        silent_ms = timing.max_silence_ms if series == TOTAL else timing.series_idle_ms
+        return silent_ms // self._grid.slide_ms
+
     def _set(
-        self, now: Settling, on_time: userstate.RuntimeTimer, final: userstate.RuntimeTimer
+        self,
+        series: str,
+        now: Settling,
+        on_time: userstate.RuntimeTimer,
+        final: userstate.RuntimeTimer,
     ) -> None:
-        if not now.is_too_silent(self._max_silent_windows):
-            on_time.set(_at(self._grid.window_end_ms(now.next_index) + ON_TIME_DELAY_MS))
+        delay_ms = self._timing.on_time_delay_ms
+        if not now.is_too_silent(self._max_silent_windows(series)):
+            on_time.set(_at(self._grid.window_end_ms(now.next_index) + delay_ms))
         oldest = now.oldest_open()
         if oldest < now.next_index:
-            end_ms = self._grid.window_end_ms(oldest) + ON_TIME_DELAY_MS
-            final.set(_at(end_ms + self._allowed_lateness_ms))
+            end_ms = self._grid.window_end_ms(oldest) + delay_ms
+            final.set(_at(end_ms + self._timing.allowed_lateness_ms))
 
-    def _results(self, told: Iterator[Told]) -> Iterator[Result]:
+    def _results(self, series: str, told: "Iterator[Told] | list[Told]") -> Iterator[Result]:
         for index, counts, revision, final in told:
             yield Result(
                 job=self._job,
-                key=None,
+                key=key_of_series(series),
                 window_start_ms=self._grid.window_start_ms(index),
                 window_end_ms=self._grid.window_end_ms(index),
                 count=counts.errors,

@@ -1,10 +1,10 @@
-"""Counts lines and error lines per pane, where they are read, once per line.
+"""Filters lines and counts them per pane, where they are read, once per line.
 
-A window is the sum of its panes, so the cost of a line does not depend on how many
-windows it falls in.
+A window is the sum of its panes, so the cost of a line does not depend on how many windows it
+falls in. What leaves here is one element per bundle, not per line.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -13,10 +13,22 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics
+from transforms.classify import LineRules
+from transforms.clock import wall_clock_ms
+from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter, dead_letter
 from transforms.grid import Grid
+from transforms.offsets import OffsetSpan, SpanTally
+from transforms.records import KafkaRecord, Record
+from transforms.samples import MAX_SAMPLE_BYTES, FirstLinesFn, PaneSample
+from transforms.typed import set_output_types
 
 # Forged event times must not make a bundle's table of panes grow without end.
 MAX_PANES_PER_BUNDLE = 10_000
+# The clocks of the host that reads and the one that counts may differ by so much.
+_CLOCK_MARGIN_MS = 60_000
+
+TOTAL = "*"
+"""Names the series of all lines."""
 
 
 class Counts(NamedTuple):
@@ -26,30 +38,112 @@ class Counts(NamedTuple):
     lines: int
 
 
-class CountPanes(beam.PTransform):
-    """Counts lines and error lines per pane.
+class PaneCounts(NamedTuple):
+    """What a bundle counted of one series in one pane.
 
-    Input: a dict of two PCollections of lines, `lines` (all of them) and `errors` (those
-    that the filter kept), with event time as timestamps, in the global window.
-
-    Output: PCollection[Counts], partial counts: one element per bundle and pane,
-    stamped with the latest event time that it counts (so it is inside its pane and no
-    more behind the watermark than the line it stands for). Emitted at the end of every bundle.
+    Attributes:
+      key: the series; None without grouping.
+      pane: index of the pane on the grid.
+      errors: error lines.
+      lines: lines of any kind.
     """
 
-    def __init__(self, grid: Grid) -> None:
-        super().__init__()
-        self._grid = grid
+    key: str | None
+    pane: int
+    errors: int
+    lines: int
 
-    def expand(self, inputs: Any) -> beam.PCollection[Counts]:
-        """Applies the transform (Beam checks types of single PCollections only)."""
-        lines = inputs["lines"] | "CountLines" >> beam.ParDo(
-            _CountPerPaneFn(self._grid, Counts(errors=0, lines=1), metrics.LINES_READ)
+
+class Suspect(NamedTuple):
+    """An error line so old that its windows may be final; counted apart, because it may not be.
+
+    Attributes:
+      key: the series; None without grouping.
+      pane: index of the pane on the grid.
+      event_time_ms: milliseconds since the epoch.
+      record: the record, should it become a dead letter.
+    """
+
+    key: str | None
+    pane: int
+    event_time_ms: int
+    record: Record
+
+
+class BundleCounts(NamedTuple):
+    """What a bundle counted, per series and pane, in no order."""
+
+    panes: tuple[PaneCounts, ...]
+    suspects: tuple[Suspect, ...]
+
+
+class Counted(NamedTuple):
+    """What `CountPanes` gives.
+
+    Attributes:
+      counts: PCollection[BundleCounts], one element per bundle, or a few.
+      spans: PCollection[tuple[tuple[str, int], OffsetSpan]], by topic and partition: which offsets
+        a bundle read, and what became of the records.
+      samples: PCollection[PaneSample], the first error lines of every bundle and pane.
+      dead_letters: PCollection[DeadLetter], bad and oversized records.
+    """
+
+    counts: beam.PCollection[BundleCounts]
+    spans: beam.PCollection[tuple[tuple[str, int], OffsetSpan]]
+    samples: beam.PCollection[PaneSample]
+    dead_letters: beam.PCollection[DeadLetter]
+
+
+class CountPanes(beam.PTransform):
+    """Decides about every record (`LineRules`), and counts lines and error lines per pane.
+
+    Input: PCollection of Kafka records (`transforms.records.KafkaRecord`).
+
+    Output: `Counted`. Emitted when a bundle ends.
+
+    Args:
+      rules: what is an error line, when it was, which series it belongs to.
+      grid: window and slide.
+      samples: how many error lines of a bundle and pane to hand on.
+      source: name of the cluster that the records come from.
+      allowed_lateness_seconds: error lines that are older than this by the clock, counted from
+        the end of their pane, are suspects; None: none are (a bounded read is never late).
+      clock_ms: the time of day, milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        rules: LineRules,
+        grid: Grid,
+        *,
+        samples: int = 0,
+        source: str = "",
+        allowed_lateness_seconds: int | None = None,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        super().__init__()
+        self._fn = CountPanesFn(rules, grid, samples, source, allowed_lateness_seconds, clock_ms)
+
+    def expand(self, records: Any) -> Any:
+        """Applies the transform and returns `Counted`, which Beam's type checks do not know."""
+        outputs = records | "Count" >> beam.ParDo(self._fn).with_outputs(
+            CountPanesFn.SPANS, CountPanesFn.SAMPLES, CountPanesFn.DEAD_LETTERS, main="counts"
         )
-        errors = inputs["errors"] | "CountErrorLines" >> beam.ParDo(
-            _CountPerPaneFn(self._grid, Counts(errors=1, lines=0), metrics.ERROR_LINES)
+        set_output_types(
+            outputs,
+            {
+                "counts": BundleCounts,
+                CountPanesFn.SPANS: tuple[tuple[str, int], OffsetSpan],
+                CountPanesFn.SAMPLES: PaneSample,
+                CountPanesFn.DEAD_LETTERS: DeadLetter,
+            },
         )
-        return (lines, errors) | "Flatten" >> beam.Flatten()
+        return Counted(
+            outputs["counts"],
+            outputs[CountPanesFn.SPANS],
+            outputs[CountPanesFn.SAMPLES],
+            outputs[CountPanesFn.DEAD_LETTERS],
+        )
 
 
 class SumCountsFn(beam.CombineFn):
@@ -76,51 +170,154 @@ class SumCountsFn(beam.CombineFn):
         return Counts(*accumulator)
 
 
-@beam.typehints.with_output_types(Counts)
-class _CountPerPaneFn(beam.DoFn):
-    """Counts elements per pane in memory and emits the counts when the bundle ends.
+@beam.typehints.with_input_types(Any)
+class CountPanesFn(beam.DoFn):
+    """Counts in memory and emits when the bundle ends; see `CountPanes`."""
 
-    `unit` is what one element adds.
-    """
+    SPANS = "spans"
+    SAMPLES = "samples"
+    DEAD_LETTERS = "dead_letters"
 
-    def __init__(self, grid: Grid, unit: Counts, counter_name: str) -> None:
-        self._grid = grid
-        self._unit = unit
-        self._counter = metrics.counter(counter_name)
-        self._counts: dict[int, int] = {}
-        self._latest: dict[int, int] = {}
+    def __init__(
+        self,
+        rules: LineRules,
+        grid: Grid,
+        samples: int,
+        source: str,
+        allowed_lateness_seconds: int | None,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._rules = rules
+        self._slide_ms = grid.slide_ms
+        self._first_lines = FirstLinesFn(samples) if samples else None
+        self._source = source
+        self._lateness_ms = (
+            None if allowed_lateness_seconds is None else allowed_lateness_seconds * 1000
+        )
+        self._clock_ms = clock_ms
+        self._counters = {
+            name: metrics.counter(name)
+            for name in (
+                metrics.LINES_READ,
+                metrics.ERROR_LINES,
+                metrics.TOMBSTONES,
+                metrics.BAD_LINES,
+                metrics.OVERSIZED_LINES,
+            )
+        }
 
     def start_bundle(self) -> None:
-        self._counts = {}
-        self._latest = {}
+        """Begins to count anew."""
+        self._now_ms = now_ms = self._clock_ms()
+        # A pane that begins before this may be closed.
+        self._suspect_before_ms = (
+            None
+            if self._lateness_ms is None
+            else now_ms + _CLOCK_MARGIN_MS - self._lateness_ms - self._slide_ms
+        )
+        self._begin()
 
-    def process(
-        self,
-        element: Any,
-        timestamp: Timestamp = beam.DoFn.TimestampParam,
-    ) -> Iterable[WindowedValue]:
-        micros = timestamp.micros
-        pane = self._grid.pane_of(micros)
-        counts = self._counts
-        if pane in counts:
-            counts[pane] += 1
-            if micros > self._latest[pane]:
-                self._latest[pane] = micros
-            return ()
-        counts[pane] = 1
-        self._latest[pane] = micros
-        return tuple(self._flush()) if len(counts) > MAX_PANES_PER_BUNDLE else ()
+    def _begin(self) -> None:
+        # Series and pane to [error lines, lines].
+        self._counts: dict[tuple[str | None, int], list[int]] = {}
+        self._suspects: list[Suspect] = []
+        self._spans: dict[tuple[str, int], SpanTally] = {}
+        self._span: SpanTally | None = None
+        self._firsts: dict[int, Any] = {}
+        self._latest_ms = 0
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        yield from self._flush()
-
-    def _flush(self) -> Iterator[WindowedValue]:
-        counts, latest = self._counts, self._latest
-        self._counts, self._latest = {}, {}
-        self._counter.inc(sum(counts.values()))
-        for pane, count in counts.items():
-            yield WindowedValue(
-                Counts(self._unit.errors * count, self._unit.lines * count),
-                Timestamp(micros=latest[pane]),
-                (window.GlobalWindow(),),
+    def process(self, element: KafkaRecord) -> Iterable[Any]:
+        """Takes in one record."""
+        verdict = self._rules.classify(element, self._now_ms, self._source)
+        kept, reason, _, time_ms, key = verdict
+        topic, partition = element.topic, element.partition
+        if self._source:
+            topic = f"{self._source}/{topic}"
+        span = self._span
+        if span is None or span.partition != partition or span.topic != topic:
+            span = self._span_of(topic, partition)
+        if reason is not None:
+            span.add(element.offset, time_ms, span.OVERSIZED if reason == OVERSIZED else span.BAD)
+            if reason == NO_VALUE:
+                self._counters[metrics.TOMBSTONES].inc()
+            return (
+                beam.pvalue.TaggedOutput(
+                    self.DEAD_LETTERS, dead_letter(element, reason, verdict.detail, self._source)
+                ),
             )
+        pane = time_ms // self._slide_ms
+        if kept:
+            if (
+                self._suspect_before_ms is not None
+                and pane * self._slide_ms < self._suspect_before_ms
+            ):
+                span.add(element.offset, time_ms, span.PENDING)
+                record = dead_letter(element, "", "", self._source).record
+                self._suspects.append(Suspect(key, pane, time_ms, record))
+                self._sample(pane, time_ms, element)
+                return ()
+            span.add(element.offset, time_ms, span.COUNTED)
+            if self._first_lines is not None:
+                self._sample(pane, time_ms, element)
+        else:
+            span.add(element.offset, time_ms, span.FILTERED_OUT)
+        counts = self._counts.get((key, pane))
+        if counts is None:
+            self._counts[key, pane] = [1 if kept else 0, 1]
+            if time_ms > self._latest_ms:
+                self._latest_ms = time_ms
+            return tuple(self._flush()) if len(self._counts) > MAX_PANES_PER_BUNDLE else ()
+        counts[1] += 1
+        if kept:
+            counts[0] += 1
+        return ()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Emits what the bundle counted."""
+        for output in self._flush():
+            if isinstance(output, beam.pvalue.TaggedOutput):
+                value = WindowedValue(output.value, self._stamp(), (window.GlobalWindow(),))
+                yield beam.pvalue.TaggedOutput(output.tag, value)
+            else:
+                yield WindowedValue(output, self._stamp(), (window.GlobalWindow(),))
+
+    def _stamp(self) -> Timestamp:
+        return Timestamp(micros=self._flushed_ms * 1000)
+
+    def _span_of(self, topic: str, partition: int) -> SpanTally:
+        span = self._spans.get((topic, partition))
+        if span is None:
+            span = self._spans[topic, partition] = SpanTally(topic, partition)
+        self._span = span
+        return span
+
+    def _sample(self, pane: int, time_ms: int, record: KafkaRecord) -> None:
+        first_lines = self._first_lines
+        if first_lines is None:
+            return
+        kept = self._firsts.get(pane)
+        if kept is None:
+            kept = first_lines.create_accumulator()
+        line = (record.value or b"")[:MAX_SAMPLE_BYTES]
+        self._firsts[pane] = first_lines.add_input(kept, (time_ms, line))
+
+    def _flush(self) -> Iterator[Any]:
+        counts, suspects, spans, firsts = self._counts, self._suspects, self._spans, self._firsts
+        self._flushed_ms = self._latest_ms
+        self._begin()
+        errors = sum(count[0] for count in counts.values()) + len(suspects)
+        lines = sum(count[1] for count in counts.values()) + len(suspects)
+        self._counters[metrics.LINES_READ].inc(lines)
+        self._counters[metrics.ERROR_LINES].inc(errors)
+        if counts or suspects:
+            yield BundleCounts(
+                tuple(PaneCounts(*place, *count) for place, count in counts.items()),
+                tuple(suspects),
+            )
+        for place, tally in spans.items():
+            span = tally.to_span()
+            self._counters[metrics.BAD_LINES].inc(tally.count(tally.BAD))
+            self._counters[metrics.OVERSIZED_LINES].inc(tally.count(tally.OVERSIZED))
+            yield beam.pvalue.TaggedOutput(self.SPANS, (place, span))
+        for pane, (total, kept) in firsts.items():
+            yield beam.pvalue.TaggedOutput(self.SAMPLES, PaneSample(pane, total, tuple(kept)))

@@ -1,16 +1,14 @@
 """Takes a few error lines of every slide, to show what the counts are made of."""
 
 import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import window
 from apache_beam.utils.timestamp import Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.grid import Grid
-from transforms.panes import MAX_PANES_PER_BUNDLE
 
 # A sample is for a person's eye; a line of a megabyte is not.
 MAX_SAMPLE_BYTES = 1_000
@@ -33,10 +31,24 @@ class Sample(NamedTuple):
     lines: tuple[bytes, ...]
 
 
+class PaneSample(NamedTuple):
+    """The first error lines of one pane and bundle.
+
+    Attributes:
+      pane: index of the pane on the grid.
+      total: how many error lines of it the bundle holds.
+      lines: event time in milliseconds and the line, cut to `MAX_SAMPLE_BYTES`, in this order.
+    """
+
+    pane: int
+    total: int
+    lines: tuple[tuple[int, bytes], ...]
+
+
 class SampleErrorLines(beam.PTransform):
     """Takes the first `size` error lines of every pane, by event time and then by bytes.
 
-    Input: PCollection[bytes] of error lines with event time as timestamps.
+    Input: PCollection[PaneSample] (`CountPanes`).
     Output: PCollection[Sample], one per pane that holds an error line, when the pane closes.
     """
 
@@ -47,11 +59,11 @@ class SampleErrorLines(beam.PTransform):
         self._grid = grid
         self._size = size
 
-    def expand(self, lines: beam.PCollection[bytes]) -> beam.PCollection[Sample]:
+    def expand(self, bundles: beam.PCollection[PaneSample]) -> beam.PCollection[Sample]:
         """Applies the transform."""
         return (
-            lines
-            | "FirstOfBundle" >> beam.ParDo(_FirstOfBundleFn(self._grid, self._size))
+            bundles
+            | "StampPane" >> beam.ParDo(_StampPaneFn(self._grid))
             | "Slides" >> beam.WindowInto(window.FixedWindows(self._grid.slide_seconds))
             | "First" >> beam.CombineGlobally(_MergeFirstLinesFn(self._size)).without_defaults()
             | "AttachPane" >> beam.ParDo(_AttachPaneFn())
@@ -59,7 +71,7 @@ class SampleErrorLines(beam.PTransform):
 
 
 class FirstLinesFn(beam.CombineFn):
-    """Keeps the `size` smallest (event time in microseconds, line) pairs and counts all."""
+    """Keeps the `size` smallest (event time in milliseconds, line) pairs and counts all."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -101,31 +113,16 @@ class _MergeFirstLinesFn(FirstLinesFn):
 
 
 @beam.typehints.with_output_types(tuple[int, list[tuple[int, bytes]]])
-class _FirstOfBundleFn(beam.DoFn):
-    """Keeps the first lines of every pane and bundle, so that few of them travel on."""
+class _StampPaneFn(beam.DoFn):
+    """Moves what a bundle kept into its pane."""
 
-    def __init__(self, grid: Grid, size: int) -> None:
-        self._grid = grid
-        self._first = FirstLinesFn(size)
-        self._panes: dict[int, _Accumulator] = {}
+    def __init__(self, grid: Grid) -> None:
+        self._slide_ms = grid.slide_ms
 
-    def start_bundle(self) -> None:
-        self._panes = {}
-
-    def process(
-        self, element: bytes, timestamp: Timestamp = beam.DoFn.TimestampParam
-    ) -> Iterable[WindowedValue]:
-        pane = self._grid.pane_of(timestamp.micros)
-        kept = self._panes.get(pane) or self._first.create_accumulator()
-        stamped = (timestamp.micros, element[:MAX_SAMPLE_BYTES])
-        self._panes[pane] = self._first.add_input(kept, stamped)
-        return tuple(self.finish_bundle()) if len(self._panes) > MAX_PANES_PER_BUNDLE else ()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        panes, self._panes = self._panes, {}
-        for kept in panes.values():
-            latest = Timestamp(micros=kept[1][-1][0])
-            yield WindowedValue(kept, latest, (window.GlobalWindow(),))
+    def process(self, element: PaneSample) -> Iterable[window.TimestampedValue]:
+        last_ms = (element.pane + 1) * self._slide_ms - 1
+        kept = (element.total, list(element.lines))
+        yield window.TimestampedValue(kept, Timestamp(micros=last_ms * 1000))
 
 
 class _AttachPaneFn(beam.DoFn):

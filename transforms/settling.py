@@ -25,13 +25,20 @@ from transforms.panes import Counts
 
 # Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
 # newer records to be up to the present: without a delay nearly every window would be amended.
-ON_TIME_DELAY_MS = 500
+DEFAULT_ON_TIME_DELAY_MS = 500
 # The watermark stands still when it has reached no window for so long, while newer lines came,
 STILL_MS = 5_000
 # or while none came: longer, because after a restart the first lines take a moment.
 STILL_WITHOUT_LINES_MS = 12_000
-# Ticks come every second; a longer gap means that this did not run.
-_MISSED_TICKS_MS = 4_000
+# So many ticks without one mean that this did not run.
+_MISSED_TICKS = 4
+# Where the watermark stands still, a window becomes final so much later than the gate closes
+# (`transforms.pane_gate`): what the gate let pass is on its way.
+FINAL_MARGIN_MS = 60_000
+
+
+EARLY_REVISION = -1
+"""The revision of what is told of a window before its end."""
 
 
 class Told(NamedTuple):
@@ -62,38 +69,48 @@ _ZEROS = _Window(0, 0, 0, 0, 0)
 class Settling:
     """State of a series; windows are named by their index on the grid.
 
+    A window is told if it holds a line, or if one of the `max_silent_windows` before it does: that
+    depends on event times only, not on when lines come.
+
     Attributes:
       first: the first window of the grid.
       next_index: the window that is told next.
       next_final: the first window that is not final.
       newest: the newest window that holds a line.
+      held: the newest window before the next that holds a line; zeros are told from there.
       windows: those that are not final and hold lines.
-      gap: first and one past the last of the windows that a long silence left out.
+      gaps: first and one past the last of the windows that long silences left out, and that are
+        not as old as final ones.
       reached_ms: when the watermark last reached a window, by the clock.
       line_ms: when a line last came, by the clock.
       tick_ms: when the clock was last looked at.
       skipped: windows in silences too long to be told, so far.
       late_lines: lines that came after their window was told, so far.
       too_late_lines: lines that came after their window was final, so far.
+      early: window, error lines and lines of what was told early last.
     """
 
     first: int
     next_index: int
     next_final: int
     newest: int
+    held: int
     windows: dict[int, tuple[int, int, int, int, int]] = dataclasses.field(default_factory=dict)
-    gap: tuple[int, int] = (0, 0)
+    gaps: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     reached_ms: int = 0
     line_ms: int = 0
     tick_ms: int = 0
     skipped: int = 0
     late_lines: int = 0
     too_late_lines: int = 0
+    early: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
     def begin(cls, index: int, now_ms: int) -> Settling:
         """The state before the first line, which falls in window `index`."""
-        return cls(index, index, index, index, reached_ms=now_ms, line_ms=now_ms, tick_ms=now_ms)
+        return cls(
+            index, index, index, index, index, reached_ms=now_ms, line_ms=now_ms, tick_ms=now_ms
+        )
 
     @classmethod
     def from_state(cls, stored: tuple[Any, ...]) -> Settling:
@@ -114,49 +131,56 @@ class Settling:
     ) -> Iterator[Told]:
         """Takes in what was counted in a window; tells what no later call will."""
         self.line_ms = now_ms
-        if index in range(*self.gap) and self.next_index == self.gap[1]:
+        if self.gaps and self.gaps[-1][0] <= index < self.gaps[-1][1] == self.next_index:
             # The silence ended here already; lines of one moment come in any order.
-            self.next_index = index
-            self._end_gap(index)
+            start, stop = self.gaps.pop()
+            self.skipped -= stop - index
+            self.next_index = self.held = index
+            if start < index:
+                self.gaps.append((start, index))
         if self.started and index < self.next_index:
             self.late_lines += counts.lines
             yield from self._add_late(index, counts, max_silent_windows)
             return
-        self._count(index, counts)
-        if not self.started:
-            self.first = self.next_index = self.next_final = min(self.first, index)
-        elif self.is_too_silent(max_silent_windows) and index > self.next_index:
-            self.skipped += index - self.next_index
-            self.gap = (self.next_index, index)
-            self.next_index = index
+        self._count(index, counts, told=False)
         self.newest = max(self.newest, index)
+        if not self.started:
+            self.first = self.next_index = self.next_final = self.held = min(self.first, index)
+        elif self.is_too_silent(max_silent_windows):
+            self._end_silence()
 
     def _add_late(self, index: int, counts: Counts, max_silent_windows: int) -> Iterator[Told]:
         if index < self.next_final:
-            older = self.first - index
-            if index >= self.first or self.next_final > self.first or older > max_silent_windows:
+            if index >= self.first or self.next_final > self.first:
                 self.too_late_lines += counts.lines
                 return
             # The grid began with a later line: it begins here now.
-            for between in range(index + 1, self.first):
-                yield Told(between, Counts(0, 0), 0, final=False)
+            self.gaps.insert(0, (index, self.first))
+            self.skipped += self.first - index
             self.first = self.next_final = index
-            self.windows[index] = _UNTOLD
-        elif index in range(*self.gap):
-            for between in range(index + 1, self.gap[1]):
-                yield Told(between, Counts(0, 0), 0, final=False)
-            self._end_gap(index)
-            self.windows[index] = _UNTOLD
-        self._count(index, counts)
+        in_gap = any(start <= index < stop for start, stop in self.gaps)
+        self._count(index, counts, told=not in_gap)
+        yield from self._cover(index, max_silent_windows)
+        self.held = max(self.held, index)
         if self.is_too_silent(max_silent_windows):
             yield from self._amend()
 
-    def _end_gap(self, index: int) -> None:
-        self.skipped -= self.gap[1] - index
-        self.gap = (self.gap[0], index)
+    def _cover(self, index: int, max_silent_windows: int) -> Iterator[Told]:
+        """Tells the zeros that follow a window in which a line was not known before."""
+        gaps: list[tuple[int, int]] = []
+        for start, stop in self.gaps:
+            low, high = max(start, index), min(stop, index + max_silent_windows + 1)
+            if low >= high:
+                gaps.append((start, stop))
+                continue
+            self.skipped -= high - low
+            for silent in range(low, high):
+                if silent != index:
+                    yield Told(silent, Counts(0, 0), 0, final=False)
+            gaps += [gap for gap in ((start, low), (high, stop)) if gap[0] < gap[1]]
+        self.gaps = gaps
 
-    def _count(self, index: int, counts: Counts) -> None:
-        told = self.started and index < self.next_index
+    def _count(self, index: int, counts: Counts, *, told: bool) -> None:
         before = _Window(*self.windows.get(index, _ZEROS if told else _UNTOLD))
         self.windows[index] = before._replace(
             errors=before.errors + counts.errors, lines=before.lines + counts.lines
@@ -164,17 +188,30 @@ class Settling:
 
     def is_too_silent(self, max_silent_windows: int) -> bool:
         """Whether so many windows without a line have been told that no more are."""
-        return self.next_index > self.newest + max_silent_windows
+        return self.next_index > self.held + max_silent_windows
 
-    def tell_next(self) -> Iterator[Told]:
+    def _end_silence(self) -> None:
+        """Goes on with the next window that holds a line, if one is known."""
+        ahead = min((index for index in self.windows if index >= self.next_index), default=None)
+        if ahead is None:
+            return
+        if ahead > self.next_index:
+            self.gaps.append((self.next_index, ahead))
+            self.skipped += ahead - self.next_index
+        self.next_index = self.held = ahead
+
+    def tell_next(self, max_silent_windows: int) -> Iterator[Told]:
         """Tells amended windows, and the next one, which is over."""
         yield from self._amend()
         index = self.next_index
         self.next_index += 1
         if index in self.windows:
+            self.held = index
             yield self._tell(index, 0)
         else:
             yield Told(index, Counts(0, 0), 0, final=False)
+        if self.is_too_silent(max_silent_windows):
+            self._end_silence()
 
     def _amend(self) -> Iterator[Told]:
         for index in sorted(self.windows):
@@ -208,21 +245,41 @@ class Settling:
         revision = self._revision(index)[0] if index in self.windows else 0
         errors, lines, *_ = self.windows.pop(index, _ZEROS)
         self.next_final = index + 1
+        self.gaps = [gap for gap in self.gaps if gap[1] > self.next_final]
         yield Told(index, Counts(errors, lines), revision, final=True)
 
     def oldest_open(self) -> int:
         """The oldest window that is not final."""
-        return self.gap[1] if self.next_final == self.gap[0] < self.gap[1] else self.next_final
+        index = self.next_final
+        for start, stop in self.gaps:
+            if start <= index < stop:
+                index = stop
+        return index
 
-    def watermark_stands_still(self, grid: Grid, now_ms: int) -> bool:
+    def is_over(self, max_silent_windows: int) -> bool:
+        """Whether nothing is left to be told until the next line."""
+        over = self.started and self.is_too_silent(max_silent_windows)
+        return over and not self.windows and self.oldest_open() >= self.next_index
+
+    def tell_early(self) -> Iterator[Told]:
+        """Tells the next window before its end, if lines came since it was last told so."""
+        errors, lines, *_ = self.windows.get(self.next_index, _UNTOLD)
+        now = (self.next_index, errors, lines)
+        if lines and now != self.early:
+            self.early = now
+            yield Told(self.next_index, Counts(errors, lines), EARLY_REVISION, final=False)
+
+    def watermark_stands_still(
+        self, grid: Grid, now_ms: int, on_time_delay_ms: int, tick_ms: int
+    ) -> bool:
         """Whether the next window is to be told though the watermark has not reached it.
 
-        To be asked every second.
+        To be asked every `tick_ms`.
         """
-        if now_ms - self.tick_ms > _MISSED_TICKS_MS:
+        if now_ms - self.tick_ms > _MISSED_TICKS * tick_ms:
             self.reached_ms = self.line_ms = now_ms
         self.tick_ms = now_ms
-        over_ms = now_ms - grid.window_end_ms(self.next_index) - ON_TIME_DELAY_MS
+        over_ms = now_ms - grid.window_end_ms(self.next_index) - on_time_delay_ms
         still_ms = min(over_ms, now_ms - self.reached_ms)
         # A window further on than any that reaches back to before the end of this one.
         newer_lines = self.newest - grid.panes_per_window >= self.next_index
@@ -230,8 +287,11 @@ class Settling:
             return still_ms >= STILL_MS
         return min(still_ms, now_ms - self.line_ms) >= STILL_WITHOUT_LINES_MS
 
-    def is_final_by_clock(self, grid: Grid, now_ms: int, allowed_lateness_ms: int) -> bool:
-        """Whether the oldest open window is to be final though the watermark stands still."""
+    def is_final_by_clock(self, grid: Grid, now_ms: int, final_after_ms: int) -> bool:
+        """Whether the oldest open window is to be final though the watermark stands still.
+
+        `final_after_ms` is how long after its end the watermark would make it so.
+        """
         end_ms = grid.window_end_ms(self.oldest_open())
-        due_ms = end_ms + allowed_lateness_ms + ON_TIME_DELAY_MS + STILL_WITHOUT_LINES_MS
+        due_ms = end_ms + final_after_ms + STILL_WITHOUT_LINES_MS + FINAL_MARGIN_MS
         return now_ms >= due_ms and now_ms - self.reached_ms >= STILL_WITHOUT_LINES_MS

@@ -4,17 +4,19 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import apache_beam as beam
 from apache_beam.transforms import window
 
 from transforms import metrics
 from transforms.grid import Grid
-from transforms.panes import Counts
+from transforms.panes import TOTAL, Counts
 from transforms.results import NO_ERRORS, NO_INPUT, Result
+from transforms.series import key_of_series
 
 DEFAULT_MAX_SILENCE_SECONDS = 86_400
+DEFAULT_SERIES_IDLE_SECONDS = 3_600
 
 
 class WindowCounts(NamedTuple):
@@ -27,15 +29,17 @@ class WindowCounts(NamedTuple):
 class FillSilence(beam.PTransform):
     """Turns the counts of windows that hold lines into results for every window on the grid.
 
-    Input: PCollection[Counts], one element per sliding window that holds a line, bounded.
+    Input: PCollection[tuple[str, Counts]], by series, one element per series and sliding window
+    that holds a line of it, bounded.
 
-    Output: PCollection[Result], from the first window that holds a line to the last,
-    ordered by window end within one bundle, all of them revision 0 and final (a bounded
-    read has no late lines). Emitted when the whole input has been read. Nothing for an
-    empty input.
+    Output: PCollection[Result], for the total from the first window that holds a line to the
+    last, and for each other series from its first window until it has been quiet for
+    `series_idle_seconds` or the total ends; ordered by window end within a series, all of
+    them revision 0 and final (a bounded read has no late lines). Emitted when the whole input
+    has been read. Nothing for an empty input.
 
-    A silence longer than `max_silence_seconds` is not filled: one forged event time
-    would otherwise open millions of windows. What is left out is counted by
+    Zeros stop after `max_silence_seconds` without a line, until the next line: one forged event
+    time would otherwise open millions of windows. What is left out is counted by
     `error_windows:silent_windows_skipped`.
     """
 
@@ -44,42 +48,60 @@ class FillSilence(beam.PTransform):
         grid: Grid,
         job: str,
         max_silence_seconds: int = DEFAULT_MAX_SILENCE_SECONDS,
+        series_idle_seconds: int = DEFAULT_SERIES_IDLE_SECONDS,
     ) -> None:
         super().__init__()
         self._grid = grid
-        self._job = job
-        self._max_silence_seconds = max_silence_seconds
+        self._fn = _FillFn(grid, job, max_silence_seconds, series_idle_seconds)
 
-    def expand(self, counts: beam.PCollection[Counts]) -> beam.PCollection[Result]:
+    def expand(self, counts: beam.PCollection[tuple[str, Counts]]) -> beam.PCollection[Result]:
         """Applies the transform."""
-        return (
+        by_series = (
             counts
-            | "AttachWindow" >> beam.ParDo(AttachWindowFn(self._grid))
+            | "AttachWindow" >> beam.ParDo(_AttachWindowFn(self._grid))
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
-            | "Gather" >> beam.combiners.ToList()
-            | "Fill" >> beam.ParDo(_FillFn(self._grid, self._job, self._max_silence_seconds))
+        )
+        last = (
+            by_series
+            | "WindowIndex" >> beam.Map(_window_index)
+            | "Last" >> beam.CombineGlobally(_LatestFn()).without_defaults()
+        )
+        return (
+            by_series
+            | "Gather" >> beam.GroupByKey()
+            | "Fill" >> beam.ParDo(self._fn, beam.pvalue.AsSingleton(last, default_value=None))
         )
 
 
 def fill_silence(
-    counted: Iterable[WindowCounts], *, max_silent_windows: int
+    counted: Iterable[WindowCounts], *, max_silent_windows: int, last_index: int | None = None
 ) -> Iterator[WindowCounts | int]:
-    """Yields the counted windows in order with the silent ones between them.
+    """Yields the counted windows in order with the silent ones after each.
 
-    An `int` in the output stands for that many silent windows that were left out,
-    because a silence lasted longer than `max_silent_windows`.
+    An `int` in the output stands for that many silent windows that were left out, because a
+    silence lasted longer than `max_silent_windows`.
+
+    Args:
+      counted: windows that hold lines, in any order.
+      max_silent_windows: so many zeros follow a window at most.
+      last_index: zeros go on to this window after the last that holds a line; None: there are none.
     """
     previous: int | None = None
     for current in sorted(counted):
         if previous is not None:
-            silent = current.window_index - previous - 1
-            if silent > max_silent_windows:
-                yield silent
-            else:
-                for window_index in range(previous + 1, current.window_index):
-                    yield WindowCounts(window_index, Counts(errors=0, lines=0))
+            yield from _zeros(previous, current.window_index, max_silent_windows)
+            skipped = current.window_index - previous - 1 - max_silent_windows
+            if skipped > 0:
+                yield skipped
         yield current
         previous = current.window_index
+    if previous is not None and last_index is not None:
+        yield from _zeros(previous, last_index + 1, max_silent_windows)
+
+
+def _zeros(after: int, before: int, most: int) -> Iterator[WindowCounts]:
+    for window_index in range(after + 1, min(before, after + 1 + most)):
+        yield WindowCounts(window_index, Counts(errors=0, lines=0))
 
 
 def silence_of(counts: Counts) -> str | None:
@@ -89,7 +111,7 @@ def silence_of(counts: Counts) -> str | None:
     return NO_ERRORS if counts.lines else NO_INPUT
 
 
-class AttachWindowFn(beam.DoFn):
+class _AttachWindowFn(beam.DoFn):
     """Counts in sliding windows, each with its window's index on the grid beside it."""
 
     def __init__(self, grid: Grid) -> None:
@@ -97,32 +119,66 @@ class AttachWindowFn(beam.DoFn):
 
     def process(
         self,
-        element: Counts,
+        element: tuple[str, Counts],
         bounds: window.IntervalWindow = beam.DoFn.WindowParam,
-    ) -> Iterable[WindowCounts]:
+    ) -> Iterable[tuple[str, WindowCounts]]:
         """Gives one element for one."""
-        yield WindowCounts(bounds.end.micros // self._slide_micros, element)
+        series, counts = element
+        yield series, WindowCounts(bounds.end.micros // self._slide_micros, counts)
 
 
+def _window_index(element: tuple[str, WindowCounts]) -> int:
+    return element[1].window_index
+
+
+class _LatestFn(beam.CombineFn):
+    def create_accumulator(self) -> Optional[int]:  # noqa: UP045
+        return None
+
+    def add_input(self, accumulator: int | None, element: int) -> int:
+        return element if accumulator is None else max(accumulator, element)
+
+    def merge_accumulators(self, accumulators: Iterable[int | None]) -> int | None:
+        known = [one for one in accumulators if one is not None]
+        return max(known) if known else None
+
+    def extract_output(self, accumulator: int | None) -> int | None:
+        return accumulator
+
+
+@beam.typehints.with_input_types(tuple[str, Iterable[WindowCounts]])
+@beam.typehints.with_output_types(Result)
 class _FillFn(beam.DoFn):
-    def __init__(self, grid: Grid, job: str, max_silence_seconds: int) -> None:
+    def __init__(
+        self, grid: Grid, job: str, max_silence_seconds: int, series_idle_seconds: int
+    ) -> None:
         self._grid = grid
         self._job = job
         self._max_silent_windows = max_silence_seconds // grid.slide_seconds
+        self._idle_windows = series_idle_seconds // grid.slide_seconds
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
 
-    def process(self, element: list[WindowCounts]) -> Iterator[Result]:
-        for item in fill_silence(element, max_silent_windows=self._max_silent_windows):
+    def process(
+        self, element: tuple[str, Iterable[WindowCounts]], last_index: int | None = None
+    ) -> Iterator[Result]:
+        series, counted = element
+        filled = (
+            fill_silence(counted, max_silent_windows=self._max_silent_windows)
+            if series == TOTAL
+            else fill_silence(counted, max_silent_windows=self._idle_windows, last_index=last_index)
+        )
+        for item in filled:
             if isinstance(item, int):
-                self._skipped.inc(item)
-            else:
-                yield Result(
-                    job=self._job,
-                    key=None,
-                    window_start_ms=self._grid.window_start_ms(item.window_index),
-                    window_end_ms=self._grid.window_end_ms(item.window_index),
-                    count=item.counts.errors,
-                    revision=0,
-                    final=True,
-                    silence=silence_of(item.counts),
-                )
+                if series == TOTAL:
+                    self._skipped.inc(item)
+                continue
+            yield Result(
+                job=self._job,
+                key=key_of_series(series),
+                window_start_ms=self._grid.window_start_ms(item.window_index),
+                window_end_ms=self._grid.window_end_ms(item.window_index),
+                count=item.counts.errors,
+                revision=0,
+                final=True,
+                silence=silence_of(item.counts),
+            )

@@ -21,20 +21,23 @@ from apache_beam.transforms.window import IntervalWindow, TimestampedValue
 
 from pipeline.config import JobConfig, config_from_flags
 from pipeline.flags import build_parser
-from pipeline.graph import count_windows
+from pipeline.graph import count_panes, count_windows
 from transforms.grid import Grid
 from transforms.panes import Counts
+from transforms.records import Record
 from transforms.samples import Sample, SampleErrorLines
 
 Event = tuple[float, bytes | None]
 ERROR = b"[ERROR] no"
 INFO = b"[INFO] yes"
+# Times of these tests are about 1970.
+LONG_AGO = "--max_past_seconds=10000000000"
 
 
 def config(*arguments: str) -> JobConfig:
     """The configuration of a job with some flags changed."""
     flags, _ = build_parser().parse_known_args(
-        ["--kafka_bootstrap_servers=none:1", "--input_topic=none", *arguments]
+        ["--kafka_bootstrap_servers=none:1", "--input_topic=none", LONG_AGO, *arguments]
     )
     return config_from_flags(flags)
 
@@ -45,7 +48,12 @@ def stream(*steps: list[Event] | float) -> TestStream:
     for step in steps:
         if isinstance(step, list):
             source = source.add_elements(
-                [TimestampedValue((None, value), seconds) for seconds, value in step]
+                [
+                    TimestampedValue(
+                        Record("logs", 0, 0, round(seconds * 1000), None, value), seconds
+                    )
+                    for seconds, value in step
+                ]
             )
         else:
             source = source.advance_watermark_to(step)
@@ -55,14 +63,15 @@ def stream(*steps: list[Event] | float) -> TestStream:
 def run(source: TestStream, job: JobConfig, expected: list[tuple[int, int, int]]) -> None:
     """Runs the graph up to the counts: (window end in seconds, error lines, lines)."""
     with TestPipeline(options=PipelineOptions(["--streaming"])) as pipeline:
-        counts = count_windows(pipeline, job, source).counts
+        counts = count_windows(count_panes(pipeline, job, {"logs": source}), job)
         assert_that(counts | beam.Map(with_window_end), equal_to(expected))
 
 
 def with_window_end(
-    counts: Counts, window: IntervalWindow = beam.DoFn.WindowParam
+    element: tuple[str, Counts], window: IntervalWindow = beam.DoFn.WindowParam
 ) -> tuple[int, int, int]:
     """(window end in seconds, error lines, lines)."""
+    _, counts = element
     return int(window.end), counts.errors, counts.lines
 
 
@@ -143,8 +152,8 @@ def test_samples_are_the_first_error_lines_of_every_slide() -> None:
         [(3, b"ERROR c"), (1, b"ERROR a"), (2, b"ERROR b"), (4, INFO)], 10, [(11, ERROR)]
     )
     with TestPipeline(options=PipelineOptions(["--streaming"])) as pipeline:
-        errors = count_windows(pipeline, config(), source).errors
+        counted = count_panes(pipeline, config("--samples=2"), {"logs": source})
         assert_that(
-            errors | SampleErrorLines(Grid(30, 10), size=2),
+            counted.samples | SampleErrorLines(Grid(30, 10), size=2),
             equal_to([Sample(10_000, 3, (b"ERROR a", b"ERROR b")), Sample(20_000, 1, (ERROR,))]),
         )

@@ -24,10 +24,12 @@ SUMMARY = Summary(
     records_expected=1_200,
     lines=1_200,
     errors=1,
+    bad=0,
     tombstones=0,
+    oversized=0,
     windows=12,
     skipped_windows=0,
-    topics=("logs",),
+    topics="logs",
     partitions=2,
     seconds=9.87,
 )
@@ -95,14 +97,16 @@ def test_the_summary_is_one_line_when_all_is_ordinary() -> None:
 
 
 def test_the_summary_tells_what_is_out_of_the_ordinary() -> None:
-    """Tombstones, offsets without a record, and silences that were left out."""
-    summary = Summary(
-        **{**SUMMARY.__dict__, "lines": 1_000, "tombstones": 1, "skipped_windows": 9_000}
-    )
+    """Tombstones, bad and oversized lines, offsets without a record, silences left out."""
+    changes = {"lines": 1_000, "bad": 3, "tombstones": 1, "oversized": 4, "skipped_windows": 9_000}
+    summary = Summary(**{**SUMMARY.__dict__, **changes})
 
     expected = [
         "note: 1 record without a value (tombstones)",
-        "note: 199 offsets held no record (compacted, or the marker of a transaction)",
+        "note: 2 lines with a time that cannot be right: see --dead_letter and "
+        "--max_future_seconds",
+        "note: 4 lines longer than --max_line_bytes",
+        "note: 193 offsets held no record (compacted, or the marker of a transaction)",
         "note: 9,000 windows in silences longer than --max_silence_seconds left out, "
         "each with no input",
     ]

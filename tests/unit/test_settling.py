@@ -6,11 +6,19 @@ import pytest
 
 from transforms.grid import Grid
 from transforms.panes import Counts
-from transforms.settling import ON_TIME_DELAY_MS, STILL_MS, STILL_WITHOUT_LINES_MS, Settling, Told
+from transforms.settling import (
+    FINAL_MARGIN_MS,
+    STILL_MS,
+    STILL_WITHOUT_LINES_MS,
+    Settling,
+    Told,
+)
 
 GRID = Grid(30, 10)
 LINE = Counts(errors=1, lines=2)
 MAX_SILENT = 3
+DELAY_MS = 500
+TICK_MS = 1_000
 
 
 def begun(*indices: int) -> Settling:
@@ -28,7 +36,7 @@ def add(series: Settling, index: int, counts: Counts = LINE) -> list[Told]:
 
 def tell(series: Settling, windows: int) -> list[Told]:
     """Lets so many windows be over."""
-    return [told for _ in range(windows) for told in series.tell_next()]
+    return [told for _ in range(windows) for told in series.tell_next(MAX_SILENT)]
 
 
 def settle(series: Settling) -> list[int]:
@@ -59,7 +67,7 @@ def test_state_survives_a_restart(windows: int) -> None:
 
     assert series == again
     assert stored == again.to_state()
-    assert {int, tuple, dict} >= {type(value) for value in stored}
+    assert {int, tuple, dict, list} >= {type(value) for value in stored}
     assert tell(series, 3) == tell(again, 3)
 
 
@@ -67,7 +75,7 @@ def test_a_long_silence_leaves_a_gap() -> None:
     """Windows in it are neither told nor final, and are counted as skipped."""
     series = silent()
 
-    assert ((7, 20), 13) == (series.gap, series.skipped)
+    assert ([(7, 20)], 13) == (series.gaps, series.skipped)
     assert [Told(20, LINE, 0, False)] == tell(series, 1)
     assert [3, 4, 5, 6, 20] == settle(series)
 
@@ -75,13 +83,13 @@ def test_a_long_silence_leaves_a_gap() -> None:
 def test_a_silence_that_is_not_too_long_leaves_none() -> None:
     """Its windows come as zeros."""
     series = begun(3)
-    tell(series, 3)
+    tell(series, 2)
 
-    add(series, 8)
+    add(series, 7)
 
-    expected = [Told(6, Counts(0, 0), 0, False), Told(7, Counts(0, 0), 0, False)]
-    assert ((0, 0), 0) == (series.gap, series.skipped)
-    assert [*expected, Told(8, LINE, 0, False)] == tell(series, 3)
+    expected = [Told(5, Counts(0, 0), 0, False), Told(6, Counts(0, 0), 0, False)]
+    assert ([], 0) == (series.gaps, series.skipped)
+    assert [*expected, Told(7, LINE, 0, False)] == tell(series, 3)
 
 
 def test_the_windows_of_the_line_that_ends_a_silence_may_come_in_any_order() -> None:
@@ -90,7 +98,7 @@ def test_the_windows_of_the_line_that_ends_a_silence_may_come_in_any_order() -> 
     assert [] == add(series, 19)
     assert [] == add(series, 18)
 
-    assert ((7, 18), 11) == (series.gap, series.skipped)
+    assert ([(7, 18)], 11) == (series.gaps, series.skipped)
     assert [Told(index, LINE, 0, False) for index in (18, 19, 20)] == tell(series, 3)
     assert [3, 4, 5, 6, 18, 19, 20] == settle(series)
     assert {} == series.windows
@@ -109,15 +117,36 @@ def test_a_late_line_in_a_gap_makes_it_shorter() -> None:
     assert {} == series.windows
 
 
-def test_a_line_in_all_of_a_gap_leaves_none() -> None:
-    """The silence was none."""
+def test_a_line_at_the_beginning_of_a_gap_leaves_the_rest_of_it() -> None:
+    """Zeros follow it for as long as they follow any line."""
     series = silent()
 
     add(series, 7)
 
-    assert 0 == series.skipped
-    assert list(range(7, 21)) == [told.window_index for told in tell(series, 14)]
-    assert list(range(3, 21)) == settle(series)
+    assert [7, 8, 9, 10, 20] == [told.window_index for told in tell(series, 5)]
+    assert ([(11, 20)], 9) == (series.gaps, series.skipped)
+    assert [3, 4, 5, 6, 7, 8, 9, 10, 20] == settle(series)
+
+
+def test_a_late_line_in_the_middle_of_a_gap_leaves_two() -> None:
+    """What is told depends on event times, not on when lines come."""
+    series = silent()
+    tell(series, 1)
+
+    zeros = add(series, 10)
+
+    assert [Told(index, Counts(0, 0), 0, False) for index in (11, 12, 13)] == zeros
+    assert ([(7, 10), (14, 20)], 9) == (series.gaps, series.skipped)
+    assert [10, 21] == [told.window_index for told in tell(series, 1)]
+    assert [3, 4, 5, 6, 10, 11, 12, 13, 20, 21] == settle(series)
+
+
+def test_lines_that_are_known_end_a_silence_as_soon_as_it_is_too_long() -> None:
+    """A backlog gives the same windows as lines that came one by one."""
+    series = begun(3, 20)
+
+    assert [3, 4, 5, 6, 20, 21] == [told.window_index for told in tell(series, 6)]
+    assert ([(7, 20)], 13) == (series.gaps, series.skipped)
 
 
 def test_a_line_in_a_gap_that_is_settled_is_too_late() -> None:
@@ -143,14 +172,16 @@ def test_late_lines_are_counted() -> None:
     assert (4, 2) == (series.late_lines, series.too_late_lines)
 
 
-def test_a_line_long_before_the_first_is_too_late() -> None:
-    """One forged time would open millions of windows."""
+def test_a_line_long_before_the_first_leaves_a_gap() -> None:
+    """Zeros follow it for as long as they follow any line, whatever the time between."""
     series = begun(30)
     tell(series, 1)
 
-    assert [] == add(series, 30 - MAX_SILENT - 1)
-    assert 2 == series.too_late_lines
-    assert MAX_SILENT - 1 == len(add(series, 30 - MAX_SILENT))
+    zeros = add(series, 10)
+
+    assert [11, 12, 13] == [told.window_index for told in zeros]
+    assert [10, 31] == [told.window_index for told in tell(series, 1)]
+    assert [10, 11, 12, 13, 30, 31] == settle(series)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +199,10 @@ def test_a_watermark_stands_still_when_it_should_have_come(
 ) -> None:
     """Sooner where newer lines tell that it is late: those in no window that is to be told."""
     series = begun(3, newest)
-    now_ms = GRID.window_end_ms(3) + ON_TIME_DELAY_MS + after_ms
+    now_ms = GRID.window_end_ms(3) + DELAY_MS + after_ms
     series.tick_ms = now_ms - 1000
 
-    assert still == series.watermark_stands_still(GRID, now_ms)
+    assert still == series.watermark_stands_still(GRID, now_ms, DELAY_MS, TICK_MS)
     assert now_ms == series.tick_ms
 
 
@@ -179,7 +210,7 @@ def test_ticks_that_were_missed_tell_nothing_of_the_watermark() -> None:
     """The process was paused: everything begins to count anew."""
     series = begun(3)
 
-    assert not series.watermark_stands_still(GRID, 1_000_000)
+    assert not series.watermark_stands_still(GRID, 1_000_000, DELAY_MS, TICK_MS)
     assert (1_000_000, 1_000_000) == (series.reached_ms, series.line_ms)
 
 
@@ -187,7 +218,7 @@ def test_windows_become_final_by_the_clock_after_lateness_and_more() -> None:
     """A watermark that only seems to stand still has time to come."""
     series = begun(3)
     tell(series, 1)
-    due_ms = GRID.window_end_ms(3) + ON_TIME_DELAY_MS + STILL_WITHOUT_LINES_MS + 20_000
+    due_ms = GRID.window_end_ms(3) + 20_000 + STILL_WITHOUT_LINES_MS + FINAL_MARGIN_MS
 
     assert not series.is_final_by_clock(GRID, due_ms - 1, 20_000)
     assert series.is_final_by_clock(GRID, due_ms, 20_000)

@@ -12,15 +12,15 @@ from pipeline.flags import build_parser
 from pipeline.graph import build_live_graph
 from pipeline.live_sinks import WriteResultsToFolder, WriteSamplesToFolder
 from pipeline.stable_ids import StableIds
+from transforms.records import Record
 
 
 class Lines(beam.PTransform):
     """Takes the place of the Kafka connector, which only Java can expand."""
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[tuple[bytes, bytes]]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Record]:
         """One record."""
-        records = beam.Create([(b"", b"x")])
-        return begin.pipeline | records.with_output_types(tuple[bytes, bytes])
+        return begin.pipeline | beam.Create([Record("logs", 0, 0, 0, None, b"x")])
 
 
 def transforms(folder: pathlib.Path, *arguments: str) -> dict[str, str]:
@@ -44,6 +44,7 @@ def transforms(folder: pathlib.Path, *arguments: str) -> dict[str, str]:
         ["--input_topic=a,logs,z"],
         ["--input_topic=logs", "--samples=0"],
         ["--input_topic=logs", "--contains=WARN", "--allowed_lateness_seconds=5"],
+        ["--input_topic=logs", "--group_by=service", "--early_seconds=2"],
     ],
 )
 def test_ids_stay_when_other_parts_come_or_go(tmp_path: pathlib.Path, arguments: list[str]) -> None:
@@ -54,7 +55,7 @@ def test_ids_stay_when_other_parts_come_or_go(tmp_path: pathlib.Path, arguments:
 
     both = set(before) & set(after)
     assert {label: before[label] for label in both} == {label: after[label] for label in both}
-    assert {"SettleWindows/Settle", "CountPanes[logs]/CountLines"} <= both
+    assert {"SlidingWindows/Settle", "FilterErrorLines[logs]/Count"} <= both
 
 
 def test_the_ids_of_what_flink_keeps_are_these(tmp_path: pathlib.Path) -> None:
@@ -62,13 +63,12 @@ def test_the_ids_of_what_flink_keeps_are_these(tmp_path: pathlib.Path) -> None:
     ids = transforms(tmp_path, "--input_topic=logs")
 
     expected = {
-        "CountWindows/Count/CombinePerKey/GroupByKey": (
-            "ref_CountWindows-Count-CombinePerKey-GroupByKey_bd163e6cf048"
-        ),
+        "ClosePanes/Close": "ref_ClosePanes-Close_e31a0dd92c81",
+        "KeepLedger/Keep": "ref_KeepLedger-Keep_4ab28279d72a",
         "SampleErrorLines/First/CombinePerKey/GroupByKey": (
             "ref_SampleErrorLines-First-CombinePerKey-GroupByKey_73c0c2a01876"
         ),
-        "SettleWindows/Settle": "ref_SettleWindows-Settle_282958c7530c",
+        "SlidingWindows/Settle": "ref_SlidingWindows-Settle_7af35e75464f",
     }
     assert expected == {label: ids[label] for label in expected}
 

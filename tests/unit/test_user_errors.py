@@ -71,7 +71,8 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
         ),
         (
             [*KAFKA, "--log_format=plan"],
-            "--log_format: not one of the choices, got 'plan'. Did you mean plain? Choices: plain.",
+            "--log_format: not one of the choices, got 'plan'. Did you mean plain? "
+            "Choices: auto, plain, apache, json, logfmt, log4j, syslog.",
         ),
         (
             [*KAFKA, "--kafka_reader=native"],

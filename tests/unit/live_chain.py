@@ -1,0 +1,180 @@
+"""Plays the runner for all steps of the live job: state, timers, watermark and clock.
+
+Elements go through every step at once; the watermark reaches the steps one after the other, and
+no step sees one that is ahead of an element still on its way, as with a real runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.classify import LineRules
+from transforms.dead_letters import DeadLetter
+from transforms.grid import Grid
+from transforms.keep_ledger import _KeepFn
+from transforms.ledger import LedgerRow
+from transforms.live import ClosePanes, _ClosePanesFn, _SettleFn
+from transforms.panes import CountPanesFn
+from transforms.records import Record
+from transforms.results import Result
+from transforms.timing import Timing
+
+
+class Cell:
+    """A state: a value, or a bag of values."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.bag: list[Any] = []
+
+    def read(self) -> Any:
+        """The value last written, or the bag."""
+        return self.bag if self.bag else self.value
+
+    def write(self, value: Any) -> None:
+        """Keeps a value."""
+        self.value = value
+
+    def add(self, value: Any) -> None:
+        """Puts a value into the bag."""
+        self.bag.append(value)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self.value, self.bag = None, []
+
+
+class Bag(Cell):
+    """A bag, which is empty and not absent when nothing is in it."""
+
+    def read(self) -> Any:
+        """All values."""
+        return self.bag
+
+
+class Alarm:
+    """A timer; it holds the last time set."""
+
+    def __init__(self) -> None:
+        self.at: Timestamp | None = None
+
+    def set(self, at: Timestamp) -> None:
+        """Sets the timer, also when it is set already."""
+        self.at = at
+
+    def due(self, at_ms: int) -> bool:
+        """Whether it is set for this time or an earlier one."""
+        return self.at is not None and self.at.micros <= at_ms * 1000
+
+
+class LiveChain:
+    """The live job on one machine, from records to results, dead letters and ledger.
+
+    Attributes:
+      results: all results so far.
+      dead_letters: all dead letters so far.
+      rows: the newest row of the ledger by id.
+    """
+
+    def __init__(
+        self, rules: LineRules, grid: Grid, timing: Timing, *, max_keys: int = 1_000
+    ) -> None:
+        self.now_ms = 0
+        self.watermark_ms: int | None = None
+        self.results: list[Result] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.rows: dict[str, LedgerRow] = {}
+        lateness_seconds = timing.allowed_lateness_ms // 1000
+        self._count = CountPanesFn(rules, grid, 0, "", lateness_seconds, self._clock)
+        self._close = _ClosePanesFn(grid, timing, max_keys, self._clock)
+        self._settle = _SettleFn(grid, "errors", timing, self._clock)
+        self._keep = _KeepFn("errors", lateness_seconds // 60 + 60, self._clock)
+        self._gate, self._keys, self._close_timer, self._gate_tick = (
+            Cell(),
+            Cell(),
+            Alarm(),
+            Alarm(),
+        )
+        self._series: dict[str, tuple[Cell, Alarm, Alarm, Alarm]] = {}
+        self._ledgers: dict[tuple[str, int], tuple[Cell, Bag, Cell, Alarm]] = {}
+
+    def _clock(self) -> int:
+        return self.now_ms
+
+    def bundle(self, records: Iterable[Record]) -> None:
+        """Lets a bundle of records through all steps."""
+        self._count.start_bundle()
+        outputs = [output for record in records for output in self._count.process(record)]
+        outputs += self._count.finish_bundle()
+        for output in outputs:
+            self._route(output)
+        for output in outputs:
+            value = _value(output)
+            if not isinstance(output, beam.pvalue.TaggedOutput):
+                for closed in self._close.process(
+                    ("all", value), self._gate, self._keys, self._close_timer, self._gate_tick
+                ):
+                    self._route(closed)
+                    if not isinstance(closed, beam.pvalue.TaggedOutput):
+                        cells = self._series.setdefault(
+                            closed[0], (Cell(), Alarm(), Alarm(), Alarm())
+                        )
+                        self.results += self._settle.process(closed, *cells)
+
+    def _route(self, output: Any) -> None:
+        if not isinstance(output, beam.pvalue.TaggedOutput):
+            return
+        value = _value(output)
+        if output.tag in (CountPanesFn.DEAD_LETTERS, ClosePanes.DEAD_LETTERS):
+            self.dead_letters.append(value)
+        elif output.tag in (CountPanesFn.SPANS, ClosePanes.SPANS):
+            cells = self._ledgers.setdefault(value[0], (Cell(), Bag(), Cell(), Alarm()))
+            self._keep.process(value, cells[1], cells[2], cells[3])
+
+    def watermark(self, at_ms: int) -> None:
+        """Moves the watermark on, in all steps; the clock goes with it where it is behind."""
+        self.watermark_ms = at_ms
+        self.now_ms = max(self.now_ms, at_ms)
+        while self._close_timer.due(at_ms):
+            self._close_timer.at = None
+            self._close.close_pane(self._gate, self._close_timer)
+        for series, (state, on_time, final, _) in self._series.items():
+            while due := [timer for timer in (on_time, final) if timer.due(at_ms)]:
+                first = min(due, key=lambda timer: timer.at or Timestamp(0))
+                first.at = None
+                fire = self._settle.emit_on_time if first is on_time else self._settle.emit_final
+                self.results += fire(series, state, on_time, final)
+
+    def clock(self, at_ms: int) -> None:
+        """Lets the clock go on to a time, tick by tick; the watermark stands still."""
+        while self.now_ms < at_ms:
+            self.now_ms += 1_000
+            if self._gate_tick.due(self.now_ms):
+                self._close.look_at_the_clock(self._gate, self._close_timer, self._gate_tick)
+            for series, cells in self._series.items():
+                if cells[3].due(self.now_ms):
+                    cells[3].at = None
+                    self.results += self._settle.look_at_the_clock(series, *cells)
+            self.tell_ledger()
+
+    def tell_ledger(self, *, now: bool = False) -> None:
+        """Brings the ledger up to date, where its timer is due, or everywhere."""
+        for place, (ledger, new, ticking, tick) in self._ledgers.items():
+            if now or tick.due(self.now_ms):
+                tick.at = None
+                for row in self._keep.tell(place, ledger, new, ticking):
+                    self.rows[row.id] = row
+
+    def table(self) -> dict[tuple[str | None, int], Result]:
+        """The result of every series and window that came last, by key and window end in ms."""
+        return {(one.key, one.window_end_ms): one for one in self.results}
+
+
+def _value(output: Any) -> Any:
+    value = output.value if isinstance(output, beam.pvalue.TaggedOutput) else output
+    return value.value if isinstance(value, WindowedValue) else value

@@ -1,0 +1,48 @@
+"""A bound on distinct keys, so that a forged field cannot eat the memory."""
+
+from __future__ import annotations
+
+OTHER = "other"
+"""The key of the series that all keys beyond the bound share."""
+DEFAULT_MAX_KEYS = 1_000
+
+
+class KeyBound:
+    """Which keys have series of their own.
+
+    Attributes:
+      last_panes: key to the newest pane that holds a line of it.
+      changed: whether `last_panes` was changed.
+    """
+
+    def __init__(self, max_keys: int, last_panes: dict[str, int]) -> None:
+        """Takes up where `last_panes` was left."""
+        self._max_keys = max_keys
+        self.last_panes = dict(last_panes)
+        self.changed = False
+
+    def has(self, key: str) -> bool:
+        """Whether the key has a series of its own."""
+        return key in self.last_panes
+
+    def admit(self, key: str, pane: int, closed: int | None) -> None:
+        """Gives the key a series if there is room; one whose panes are all closed makes room.
+
+        Args:
+          key: of a line.
+          pane: that the line fell in.
+          closed: the newest pane that is closed.
+        """
+        last = self.last_panes.get(key)
+        if last is not None:
+            if pane > last:
+                self.last_panes[key] = pane
+                self.changed = True
+            return
+        if len(self.last_panes) >= self._max_keys and closed is not None:
+            kept = {one: last for one, last in self.last_panes.items() if last > closed}
+            self.changed = self.changed or len(kept) < len(self.last_panes)
+            self.last_panes = kept
+        if len(self.last_panes) < self._max_keys:
+            self.last_panes[key] = pane
+            self.changed = True

@@ -1,0 +1,23 @@
+"""When windows are told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Timing(NamedTuple):
+    """When windows of a live job are told, and when zeros stop.
+
+    Attributes:
+      allowed_lateness_ms: lines that come so late still amend their windows.
+      on_time_delay_ms: a window is told so long after its end.
+      max_silence_ms: after so long without a line there are no more zeros.
+      series_idle_ms: the same for each series of a key.
+      early_ms: how often a window is told before its end; None: not.
+    """
+
+    allowed_lateness_ms: int
+    on_time_delay_ms: int
+    max_silence_ms: int
+    series_idle_ms: int
+    early_ms: int | None = None
