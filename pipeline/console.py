@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transforms.samples import Sample
 
 _BAR_COLUMNS = 30
+_KEY_COLUMNS = 40
 # Rows of a silence that are shown before the rest of it becomes one line.
 _SILENT_ROWS = 6
 # Windows are amended for a while only; what is older need not be remembered.
@@ -233,7 +234,10 @@ def _table_row(result: dict[str, object], highest: int) -> str:
     bar = "█" * round(_BAR_COLUMNS * count / highest) if highest else ""
     note = bar or _SILENCE.get(result["silence"], "")  # type: ignore[call-overload]
     bounds = f"{result['window_start']} - {result['window_end']}"
-    return f"{bounds:<43} {count:>9,}  {note}".rstrip()
+    row = f"{bounds:<43} {count:>9,}  {note}".rstrip()
+    key = result["key"]
+    # A key is log text.
+    return row if key is None else f"{row}  [{escape_terminal(str(key), _KEY_COLUMNS)}]"
 
 
 def _number(count: int, noun: str) -> str:

@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from transforms.results import json_line
+
 # What is printed as it is, and compared as text, must be what we write.
 _TIME = re.compile(r"\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z", re.ASCII)
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -77,7 +79,7 @@ def parse_result(line: bytes) -> dict[str, Any] | None:
 
 def to_line(result: dict[str, Any]) -> str:
     """The JSON line of a parsed result, as the job writes it."""
-    return json.dumps(result, ensure_ascii=True, separators=(",", ":"))
+    return json_line(result)
 
 
 def rank(result: dict[str, Any]) -> tuple[int, bool, bool, int]:

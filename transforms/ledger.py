@@ -9,12 +9,11 @@ the last that were read is a record or a hole (compacted, expired, or a transact
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from transforms.results import format_time
+from transforms.results import format_time, json_line
 
 if TYPE_CHECKING:
     from transforms.offsets import OffsetSpan
@@ -109,7 +108,7 @@ class LedgerRow:
                 "repeated": self.repeated,
                 "balanced": self.balanced,
             }
-        return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
+        return json_line(row)
 
 
 class PartitionLedger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+from typing import Any
 from urllib.parse import quote
 
 NO_INPUT = "no_input"
@@ -45,7 +46,7 @@ class Result:
 
     def to_json(self) -> str:
         """One JSON object on one line, the public form of a result."""
-        return json.dumps(
+        return json_line(
             {
                 "id": self.id,
                 "job": self.job,
@@ -56,10 +57,15 @@ class Result:
                 "revision": self.revision,
                 "final": self.final,
                 "silence": self.silence,
-            },
-            ensure_ascii=True,
-            separators=(",", ":"),
+            }
         )
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One JSON object on one line of printable ASCII, whatever text is in it."""
+    text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+    # The one control character that JSON lets through.
+    return text.replace("\x7f", "\\u007f")
 
 
 def format_time(time_ms: int) -> str:

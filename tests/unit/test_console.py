@@ -135,3 +135,26 @@ def test_an_amended_row_says_so() -> None:
         "  (amended, revision 2)\n"
     )
     assert expected == out.getvalue()
+
+
+HOSTILE = "a\x1b]52;c;aGk=\x07\x1b[2J\x9b31m\x7f\u202e\u200b\r\nb"
+
+
+def test_a_key_in_the_table_is_escaped() -> None:
+    """A field of a log line names the series, and may hold anything."""
+    hostile = Result("errors", HOSTILE, 0, 30_000, 2, 0, True, None)
+    out = io.StringIO()
+
+    print_results([hostile.to_json()], [], as_table=True, out=out, err=io.StringIO())
+
+    row = out.getvalue().splitlines()[1]
+    assert row.endswith("[a\\x1b]52;c;aGk=\\x07\\x1b[2J\\x9b31m\\x7f…]")
+    assert row.isprintable()
+
+
+def test_a_hostile_key_is_printable_in_json_too() -> None:
+    """A terminal may show it; what comes back from it is the key."""
+    line = Result("errors", HOSTILE, 0, 30_000, 2, 0, True, None).to_json()
+
+    assert (True, True) == (line.isprintable(), line.isascii())
+    assert HOSTILE == json.loads(line)["key"]
