@@ -29,6 +29,7 @@ RECORD_FIELDS = ("kafka.key", "kafka.topic", "kafka.partition", "kafka.source")
 # Long enough for names, short enough that forged ones cannot eat the memory.
 MAX_KEY_CHARACTERS = 200
 _CUT = "…"
+_ANY_MS = 2**63
 
 
 class Verdict(NamedTuple):
@@ -72,6 +73,16 @@ class LineRules:
     max_line_bytes: int = 1_000_000
     max_past_seconds: int | None = None
     max_future_seconds: int | None = None
+    _past_ms: int = dataclasses.field(init=False, repr=False, compare=False)
+    _future_ms: int = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Bounds that are always there cost a line less than ones that may be None.
+        for name, seconds in (
+            ("_past_ms", self.max_past_seconds),
+            ("_future_ms", self.max_future_seconds),
+        ):
+            object.__setattr__(self, name, _ANY_MS if seconds is None else seconds * 1000)
 
     def classify(self, record: KafkaRecord, now_ms: int, source: str = "") -> Verdict:
         """Decides about one record.
@@ -87,15 +98,15 @@ class LineRules:
         if len(line) > self.max_line_bytes:
             detail = f"{len(line)} bytes, allowed are {self.max_line_bytes}"
             return Verdict(False, OVERSIZED, detail, time_ms, None)
-        problem = self._skew(time_ms, now_ms)
-        if problem is not None:
+        if not -self._past_ms <= time_ms - now_ms <= self._future_ms:
+            problem = self._skew(time_ms, now_ms)
             detail = f"Kafka's timestamp is {problem} the clock ({format_time(now_ms)})"
             return Verdict(False, TIMESTAMP, detail, time_ms, None)
         if self.event_time == LINE_TIME:
             own_ms = self.parser.time_of(line, time_ms)
             if own_ms is not None:
-                problem = self._skew(own_ms, time_ms)
-                if problem is not None:
+                if not -self._past_ms <= own_ms - time_ms <= self._future_ms:
+                    problem = self._skew(own_ms, time_ms)
                     detail = f"the time in the line is {problem} Kafka's ({format_time(time_ms)})"
                     return Verdict(False, TIMESTAMP, detail, own_ms, None)
                 time_ms = own_ms
@@ -123,13 +134,10 @@ class LineRules:
         level, values = self.parser.level_and_fields(line, names)
         return level, iter(values)
 
-    def _skew(self, time_ms: int, reference_ms: int) -> str | None:
-        past, future = self.max_past_seconds, self.max_future_seconds
-        if past is not None and time_ms < reference_ms - past * 1000:
-            return f"{format_time(time_ms)}, more than {past} s before"
-        if future is not None and time_ms > reference_ms + future * 1000:
-            return f"{format_time(time_ms)}, more than {future} s after"
-        return None
+    def _skew(self, time_ms: int, reference_ms: int) -> str:
+        if time_ms < reference_ms:
+            return f"{format_time(time_ms)}, more than {self.max_past_seconds} s before"
+        return f"{format_time(time_ms)}, more than {self.max_future_seconds} s after"
 
 
 def _join(values: list[str]) -> str:

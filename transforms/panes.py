@@ -228,8 +228,9 @@ class CountPanesFn(beam.DoFn):
 
     def process(self, element: KafkaRecord) -> Iterable[Any]:
         """Takes in one record."""
-        verdict = self._rules.classify(element, self._now_ms, self._source)
-        kept, reason, _, time_ms, key = verdict
+        kept, reason, detail, time_ms, key = self._rules.classify(
+            element, self._now_ms, self._source
+        )
         topic, partition = element.topic, element.partition
         if self._source:
             topic = f"{self._source}/{topic}"
@@ -242,7 +243,7 @@ class CountPanesFn(beam.DoFn):
                 self._counters[metrics.TOMBSTONES].inc()
             return (
                 beam.pvalue.TaggedOutput(
-                    self.DEAD_LETTERS, dead_letter(element, reason, verdict.detail, self._source)
+                    self.DEAD_LETTERS, dead_letter(element, reason, detail, self._source)
                 ),
             )
         pane = time_ms // self._slide_ms
