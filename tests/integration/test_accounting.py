@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pathlib
+import pty
 import random
 import subprocess
 import sys
@@ -13,7 +16,7 @@ import pytest
 
 from pipeline.dead_letter_json import dead_letter_from_json
 from pipeline.local.kafka_broker import EmbeddedKafka
-from tests.integration.test_job import Sent, run_job, send
+from tests.integration.test_job import Sent, command, run_job, send
 from tests.reference import reference_results
 from transforms.dead_letters import NO_VALUE, OVERSIZED, TIMESTAMP
 
@@ -154,3 +157,35 @@ def test_topics_are_found_by_pattern(kafka: EmbeddedKafka, topic: Callable[..., 
     ran = run_job(kafka, name, f"--input_topic_pattern={name[:-1]}.", "--samples=0")
 
     assert [1, 1, 1] == [one["count"] for one in ran.results]
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b[2J\x1b]0;title\x07\u202e"
+
+
+def test_log_text_reaches_no_terminal_as_it_is(
+    kafka: EmbeddedKafka, topic: Callable[..., str]
+) -> None:
+    """In samples, in the table's keys, and in dead letters, on a pseudo-terminal."""
+    name = topic(1)
+    line = json.dumps({"level": "error", "who": HOSTILE, "msg": HOSTILE}).encode()
+    raw = f"ERROR {HOSTILE}".encode()
+    forged = Sent(START_MS - 10**12, raw)
+    send(kafka, name, [Sent(START_MS, line), Sent(START_MS, raw), forged])
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command(kafka, name, "--group_by=who", "--dead_letter=-", "--ledger=-"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as job:
+        os.close(theirs)
+        shown = b""
+        # A pseudo-terminal ends with an error when nobody writes to it any more.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+
+    assert (0, True) == (job.returncode, b"\\x1b]52;c;aGk=" in shown)
+    for payload in (b"\x1b]52", b"\x1b[2J", b"\x1b]0;", b"\x07", "\u202e".encode()):
+        assert payload not in shown
