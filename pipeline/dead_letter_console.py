@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import pathlib
 import shutil
+import sys
 import threading
+from collections.abc import Iterator
 from typing import TextIO
 
 from pipeline.dead_letter_json import dead_letter_id, dead_letter_text, dead_letter_to_json
@@ -101,6 +104,24 @@ def follow_dead_letters(folder: str, stop: threading.Event, err: TextIO) -> None
         # One write: lines of other threads must not get in between.
         err.write(f"{dead_letter_to_json(letter)}\n")
         err.flush()
+
+
+@contextlib.contextmanager
+def dead_letters_shown(folder: str | None) -> Iterator[None]:
+    """Prints a live job's dead letters on stderr within the block; None: there are none."""
+    if folder is None:
+        yield
+        return
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=follow_dead_letters, args=(folder, stop, sys.stderr), name="dead-letters"
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _row(id_: str, time: str, reason: str, text: str) -> str:

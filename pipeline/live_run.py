@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from pipeline import live_demo
 from pipeline.arguments import whole_number
-from pipeline.config import names_brokers
+from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
+from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.deployment import Deployment, cluster_config_from_flags
 from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError
 from pipeline.job_spec import CANCELLED, GIVEN_UP, DriverStatus
@@ -98,7 +99,8 @@ def _make_topic(deployment: Deployment, kafka: PreparedKafka, topic: str) -> Non
 
 def _show(config: LiveConfig, deployment: Deployment, output_format: str) -> None:
     stop = threading.Event()
-    with _job_failure(deployment, stop) as failures:
+    letters = config.dead_letter if config.job.output.dead_letter == STDOUT else None
+    with _job_failure(deployment, stop) as failures, dead_letters_shown(letters):
         if config.follows:
             from pipeline.result_source import PathResults
             from pipeline.watch import watch

@@ -13,6 +13,7 @@ from pipeline import live_demo
 from pipeline.arguments import whole_number
 from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
+from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.job import prepare_side_topics
 from pipeline.kafka_connection import with_topics
@@ -98,6 +99,8 @@ def run_live(flags: argparse.Namespace) -> int:
             )
         progress.stage("counting; the first window comes when it is over (Ctrl-C ends)")
         progress.clear()
+        if config.output.dead_letter == STDOUT:
+            stack.enter_context(dead_letters_shown(live_config.dead_letter))
         try:
             show_results(result, as_table=wants_table(config.output.format))
         finally:

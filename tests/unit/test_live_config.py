@@ -51,6 +51,18 @@ def test_defaults(tmp_path: pathlib.Path) -> None:
     assert ("errors", None) == (found.job.job, found.output_topic)
 
 
+def test_a_live_ledger_needs_a_place() -> None:
+    """Its rows come again and again, each time with all they hold."""
+    with pytest.raises(UsageError) as caught:
+        config("--ledger=-")
+
+    expected = (
+        "--ledger: a live job tells its rows again and again, got '-'. "
+        "Give a folder, or kafka:TOPIC."
+    )
+    assert expected == str(caught.value)
+
+
 def test_everything_can_be_told(tmp_path: pathlib.Path) -> None:
     """Every flag has its place."""
     properties = tmp_path / "my.properties"
