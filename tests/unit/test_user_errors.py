@@ -87,6 +87,66 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "--contains: empty, so every line would count. Give the text to look for.",
         ),
         (
+            [*KAFKA, "--min_level=loud"],
+            "--min_level: not a level, got 'loud'. Levels: TRACE, DEBUG, INFO, NOTICE, WARN, "
+            "ERROR, CRITICAL, ALERT, EMERGENCY.",
+        ),
+        (
+            [*KAFKA, "--levels=ERROR", "--contains=x"],
+            "--contains: cannot be combined with --levels. Give one of them.",
+        ),
+        ([*KAFKA, "--levels=,"], "--levels: empty. Write it like ERROR,CRITICAL."),
+        (
+            [*KAFKA, "--time_zone=Mars/Olympus"],
+            "--time_zone: not a time zone, got 'Mars/Olympus'. Write it like UTC or Europe/Berlin.",
+        ),
+        (
+            [*KAFKA, "--event_time=arrival"],
+            "--event_time: not one of the choices, got 'arrival'. Choices: kafka, line.",
+        ),
+        (
+            [*KAFKA, "--group_by=kafka.offset"],
+            "--group_by: no such field of a record, got 'kafka.offset'. There are kafka.key, "
+            "kafka.topic, kafka.partition, kafka.source and kafka.header.NAME.",
+        ),
+        (
+            [*KAFKA, "--group_by=service,"],
+            "--group_by: an empty name, got 'service,'. Write it like service,host.",
+        ),
+        (
+            [*KAFKA, "--on_time_delay_seconds=-1"],
+            "--on_time_delay_seconds: not a number of seconds, got '-1'. See --help.",
+        ),
+        (
+            [*KAFKA, "--source=eu=a:1/logs"],
+            "--source: says what --kafka_bootstrap_servers says. "
+            "Give every cluster with --source, or none.",
+        ),
+        (
+            ["--source=logs"],
+            "--source: not NAME=HOST:PORT[,HOST:PORT]/TOPIC[,TOPIC], got 'logs'. "
+            "Write it like eu=kafka-eu:9092/logs.",
+        ),
+        (
+            ["--source=a=b:1/logs", "--source=a=b:1/more"],
+            "--source: given twice, got 'a'. List its topics with commas.",
+        ),
+        (
+            ["--source=a=b:1/logs", "--source=c=d:1/logs", "--max_num_records=5"],
+            "--max_num_records: cannot be shared out among several clusters. "
+            "Leave it away, or use --max_read_time.",
+        ),
+        (
+            [*KAFKA, "--input_topic_pattern=logs["],
+            "--input_topic_pattern: not a regular expression (unterminated character set at "
+            "position 4), got 'logs['. Write it like logs-.*",
+        ),
+        (
+            [*KAFKA, "--dead_letter=missing/dead.jsonl"],
+            "--dead_letter: its folder does not exist, got 'missing/dead.jsonl'. "
+            f"Create {pathlib.Path('missing').absolute()}.",
+        ),
+        (
             [*KAFKA, "--max_num_records=0"],
             "--max_num_records: not a whole number of at least 1, got '0'. See --help.",
         ),
