@@ -18,6 +18,7 @@ from transforms.escape import escape_terminal
 _COMMANDS = {
     "dead-letters": "pipeline.dead_letters_command",
     "direct": "pipeline.direct",
+    "explain": "pipeline.explain",
     "flink": "pipeline.flink",
     "flink-driver": "pipeline.driver",
     "java": "pipeline.local.java_command",

@@ -28,6 +28,7 @@ other commands (each has its own --help):
   error-windows flink         live counting on Flink, with a Kafka of its own if you name none
   error-windows watch         the results of a live job as they come
   error-windows results       the results of a live job so far
+  error-windows explain       what becomes of one record, and why
   error-windows dead-letters  records that a job could not use
   error-windows replay        puts dead letters back into their topics, each of them once
   error-windows kafka         a real Apache Kafka on this machine: start, stop, topic, consume, ...

@@ -1,0 +1,106 @@
+"""What is said of one record."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.config import JobConfig, config_from_flags
+from pipeline.errors import UsageError
+from pipeline.explain import Place, explain, parse_place, to_lines
+from pipeline.flags import build_parser
+from transforms.records import Record
+
+NOW_MS = 1_764_000_000_000
+PLACE = Place("", "logs", 0, 17)
+
+
+def config(*arguments: str) -> JobConfig:
+    """A job with some flags."""
+    parser = build_parser()
+    return config_from_flags(
+        parser.parse_args(["--kafka_bootstrap_servers=a:1", "--input_topic=logs", *arguments])
+    )
+
+
+def record(value: bytes | None, at_ms: int = NOW_MS) -> Record:
+    """The record of the place."""
+    return Record("logs", 0, 17, at_ms, None, value)
+
+
+def test_a_counted_line_is_told_with_its_key_and_windows() -> None:
+    """The same code as in the job decides."""
+    line = b'{"level":"error","service":"cart\x1b[2J"}'.replace(b"\x1b", b"\\u001b")
+
+    told = explain(config("--group_by=service"), PLACE, record(line), NOW_MS)
+
+    assert {
+        "record": "logs[0]@17",
+        "outcome": "counted",
+        "reason": None,
+        "detail": None,
+        "level": "ERROR",
+        "event_time": "2025-11-24T16:00:00Z",
+        "kafka_time": "2025-11-24T16:00:00Z",
+        "key": "cart\x1b[2J",
+        "windows": [
+            ["2025-11-24T15:59:40Z", "2025-11-24T16:00:10Z"],
+            ["2025-11-24T15:59:50Z", "2025-11-24T16:00:20Z"],
+            ["2025-11-24T16:00:00Z", "2025-11-24T16:00:30Z"],
+        ],
+        "too_late_after": "2025-11-24T17:00:10.500Z",
+        "line": line.decode(),
+    } == told
+    assert [
+        "logs[0]@17: counted: it is an error line",
+        f"  line        {line.decode()}",
+        "  level       ERROR",
+        "  event time  2025-11-24T16:00:00Z (record: 2025-11-24T16:00:00Z)",
+        "  key         cart\\x1b[2J",
+        "  window      2025-11-24T15:59:40Z - 2025-11-24T16:00:10Z",
+        "  window      2025-11-24T15:59:50Z - 2025-11-24T16:00:20Z",
+        "  window      2025-11-24T16:00:00Z - 2025-11-24T16:00:30Z",
+        "  live        counted if it was read before the job's watermark passed "
+        "2025-11-24T17:00:10.500Z; else it is a dead letter, too_late",
+    ] == list(to_lines(told))
+
+
+def test_a_line_that_is_filtered_out_falls_in_windows_too() -> None:
+    """They know that there was input."""
+    told = explain(config(), PLACE, record(b"INFO ERROR_COUNT=0"), NOW_MS)
+
+    assert ("filtered_out", 3, None) == (
+        told["outcome"],
+        len(told["windows"]),
+        told["too_late_after"],
+    )
+
+
+def test_a_dead_letter_is_told_with_its_reason() -> None:
+    """A time that cannot be right."""
+    told = explain(config(), PLACE, record(b"ERROR", NOW_MS + 301_000), NOW_MS)
+
+    assert ("dead_letter", "timestamp", []) == (told["outcome"], told["reason"], told["windows"])
+    assert next(iter(to_lines(told))) == (
+        "logs[0]@17: not counted: timestamp (Kafka's timestamp is 2025-11-24T16:05:01Z, more than "
+        "300 s after the clock (2025-11-24T16:00:00Z))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("logs[0]@17", PLACE),
+        ("eu/logs.web[12]@0", Place("eu", "logs.web", 12, 0)),
+    ],
+)
+def test_a_place_is_read_and_written(text: str, place: Place) -> None:
+    """As in dead letters and the ledger."""
+    assert place == parse_place(text)
+    assert text == str(place)
+
+
+@pytest.mark.parametrize("text", ["logs", "logs[0]", "logs@1", "[0]@1", "logs[-1]@1", "a b[0]@1"])
+def test_what_is_no_place_is_refused(text: str) -> None:
+    """In one line that shows how to write it."""
+    with pytest.raises(UsageError, match="Write it like 'logs\\[0\\]@17'"):
+        parse_place(text)
