@@ -245,7 +245,7 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     output.add_argument(
         "--max_line_bytes",
         metavar="N",
-        default="1000000",
+        default="1048576",
         help="longer lines are dead letters",
     )
     output.add_argument(

@@ -70,7 +70,7 @@ class LineRules:
     parser: LineParser = dataclasses.field(default_factory=LineParser)
     group_by: tuple[str, ...] = ()
     event_time: str = KAFKA_TIME
-    max_line_bytes: int = 1_000_000
+    max_line_bytes: int = 1_048_576
     max_past_seconds: int | None = None
     max_future_seconds: int | None = None
     _past_ms: int = dataclasses.field(init=False, repr=False, compare=False)
