@@ -19,6 +19,7 @@ from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.flags import build_parser
 from pipeline.kafka_client import REQUEST_TIMEOUT_SECONDS, Remember, answers, client_settings
 from pipeline.kafka_errors import no_such_topic_error, require_broker
+from transforms.classify import KAFKA_TIME, LINE_TIME, LineRules, Verdict
 from transforms.clock import wall_clock_ms
 from transforms.escape import escape_terminal
 from transforms.records import Header, Record
@@ -113,6 +114,7 @@ def explain(config: JobConfig, place: Place, record: Record, now_ms: int) -> dic
         "detail": verdict.detail or None,
         "level": None if level is None else level.name,
         "event_time": format_time(verdict.event_time_ms),
+        "event_time_from": _time_from(rules, record, verdict),
         "kafka_time": format_time(record.timestamp),
         "key": verdict.key,
         "windows": [
@@ -133,8 +135,11 @@ def to_lines(explanation: dict[str, Any]) -> Iterator[str]:
     }
     yield f"{explanation['record']}: {told[explanation['outcome']]}"
     yield f"  line        {explanation['line']}"
-    yield f"  level       {explanation['level'] or 'cannot be read'}"
-    yield f"  event time  {explanation['event_time']} (record: {explanation['kafka_time']})"
+    if explanation["outcome"] != "dead_letter":
+        yield f"  level       {explanation['level'] or 'cannot be read'}"
+    from_line = explanation["event_time_from"] == LINE_TIME
+    source = f"from the line; Kafka's is {explanation['kafka_time']}" if from_line else "Kafka's"
+    yield f"  event time  {explanation['event_time']} ({source})"
     if explanation["key"] is not None:
         yield f"  key         {escape_terminal(explanation['key'])}"
     for start, end in explanation["windows"]:
@@ -144,6 +149,17 @@ def to_lines(explanation: dict[str, Any]) -> Iterator[str]:
             f"  live        counted if it was read before the job's watermark passed "
             f"{explanation['too_late_after']}; else it is a dead letter, too_late"
         )
+
+
+def _time_from(rules: LineRules, record: Record, verdict: Verdict) -> str:
+    """Where `classify` took the event time from, in the words of `--event_time`."""
+    if verdict.event_time_ms != record.timestamp:
+        return LINE_TIME
+    # The line may say the very time that Kafka has. A dead letter has Kafka's here.
+    if verdict.reason is None and rules.event_time == LINE_TIME:
+        own_ms = rules.parser.time_of(record.value or b"", record.timestamp)
+        return KAFKA_TIME if own_ms is None else LINE_TIME
+    return KAFKA_TIME
 
 
 def fetch_record(cluster: KafkaConfig, place: Place) -> Record:
@@ -181,6 +197,8 @@ def _settings(cluster: KafkaConfig, remember: Remember) -> dict[str, Any]:
         "group.id": "error-windows",
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
+        # No part of `to_librdkafka`, but it decides which records there are for the job.
+        "isolation.level": cluster.properties["isolation.level"],
         "enable.partition.eof": True,
         "allow.auto.create.topics": False,
     }

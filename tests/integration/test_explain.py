@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import Producer
 
 from pipeline.local.kafka_broker import EmbeddedKafka
 from tests.integration.test_job import ERROR, INFO, START_MS, Sent, send
@@ -63,3 +64,30 @@ def test_a_person_is_told_in_words(kafka: EmbeddedKafka, topic: Callable[..., st
     assert f"{name}[0]@0: counted: it is an error line" == lines[0]
     assert "  key         0" in lines
     assert 3 == sum(line.startswith("  window ") for line in lines)
+
+
+def test_an_aborted_record_is_there_only_if_the_job_reads_it(
+    kafka: EmbeddedKafka, topic: Callable[..., str]
+) -> None:
+    """The job's isolation.level decides; the mark after it is never a record."""
+    name = topic(1)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": name})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(name, b"ERROR aborted")
+    producer.flush()
+    producer.abort_transaction()
+    uncommitted = "--consumer_property=isolation.level=read_uncommitted"
+
+    read = explain(kafka, f"{name}[0]@0", uncommitted)
+    unread = [explain(kafka, f"{name}[0]@0"), explain(kafka, f"{name}[0]@1", uncommitted)]
+
+    assert "ERROR aborted" == json.loads(read.stdout)["line"]
+    assert [
+        (
+            2,
+            "error: TOPIC[PARTITION]@OFFSET: the offset holds no record: compacted, or of a "
+            f"transaction, got '{name}[0]@{offset}'. Give the place of a record.\n",
+        )
+        for offset in (0, 1)
+    ] == [(one.returncode, one.stderr) for one in unread]

@@ -40,6 +40,7 @@ def test_a_counted_line_is_told_with_its_key_and_windows() -> None:
         "detail": None,
         "level": "ERROR",
         "event_time": "2025-11-24T16:00:00Z",
+        "event_time_from": "kafka",
         "kafka_time": "2025-11-24T16:00:00Z",
         "key": "cart\x1b[2J",
         "windows": [
@@ -54,7 +55,7 @@ def test_a_counted_line_is_told_with_its_key_and_windows() -> None:
         "logs[0]@17: counted: it is an error line",
         f"  line        {line.decode()}",
         "  level       ERROR",
-        "  event time  2025-11-24T16:00:00Z (record: 2025-11-24T16:00:00Z)",
+        "  event time  2025-11-24T16:00:00Z (Kafka's)",
         "  key         cart\\x1b[2J",
         "  window      2025-11-24T15:59:40Z - 2025-11-24T16:00:10Z",
         "  window      2025-11-24T15:59:50Z - 2025-11-24T16:00:20Z",
@@ -84,6 +85,38 @@ def test_a_dead_letter_is_told_with_its_reason() -> None:
         "logs[0]@17: not counted: timestamp (Kafka's timestamp is 2025-11-24T16:05:01Z, more than "
         "300 s after the clock (2025-11-24T16:00:00Z))"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "shown"),
+    [
+        (b"2025-11-24T15:59:58Z ERROR a", "line", "15:59:58Z (from the line; Kafka's is {})"),
+        (b"2025-11-24T16:00:00Z ERROR a", "line", "16:00:00Z (from the line; Kafka's is {})"),
+        (b"1985-11-24T16:00:00Z ERROR a", "line", "16:00:00Z (from the line; Kafka's is {})"),
+        (b"  at a.b(C.java:1)", "kafka", "16:00:00Z (Kafka's)"),
+        (None, "kafka", "16:00:00Z (Kafka's)"),
+    ],
+)
+def test_it_is_told_where_the_event_time_comes_from(
+    line: bytes | None, source: str, shown: str
+) -> None:
+    """Also if both times are the same, and for dead letters."""
+    told = explain(config("--event_time=line"), PLACE, record(line), NOW_MS)
+
+    assert source == told["event_time_from"]
+    (text,) = (one for one in to_lines(told) if one.startswith("  event time"))
+    assert text.endswith(shown.format("2025-11-24T16:00:00Z"))
+
+
+def test_no_level_is_told_of_a_dead_letter() -> None:
+    """Nobody looked for one."""
+    told = explain(config(), PLACE, record(None), NOW_MS)
+
+    assert [
+        "logs[0]@17: not counted: no_value (the record has no value)",
+        "  line        ",
+        "  event time  2025-11-24T16:00:00Z (Kafka's)",
+    ] == list(to_lines(told))
 
 
 @pytest.mark.parametrize(
