@@ -7,7 +7,6 @@ a killed writer left: its bundle comes again in another file.
 """
 
 import os
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ import apache_beam as beam
 
 from pipeline.errors import UsageError
 from transforms import metrics
+from transforms.clock import wall_clock_ms
 from transforms.results import format_time
 
 
@@ -78,7 +78,7 @@ class AppendFn(beam.DoFn):
 
 def now_ms(_: Any) -> int:
     """The present time, milliseconds since the epoch, whatever the element says."""
-    return time.time_ns() // 1_000_000
+    return wall_clock_ms()
 
 
 def local_folder(folder: str, *, flag: str = "--output") -> str:

@@ -16,6 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
 from transforms.classify import LineRules
 from transforms.grid import Grid
+from transforms.records import qualified_topic
 from transforms.timing import Timing
 
 KAFKA_READERS = ("beam",)
@@ -56,8 +57,8 @@ class KafkaConfig:
         return self.properties["bootstrap.servers"]
 
     def source_name(self, topic: str) -> str:
-        """How a topic is called in labels, the ledger and dead letters: `cluster/topic`."""
-        return f"{self.name}/{topic}" if self.name else topic
+        """How a topic is called in labels, the ledger and dead letters."""
+        return qualified_topic(self.name, topic)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,11 +133,6 @@ class JobConfig:
             cluster.source_name(topic) for cluster in self.clusters for topic in cluster.topics
         )
 
-    @staticmethod
-    def cluster_of(source_name: str) -> str:
-        """The name of the cluster in a source name, empty where there is only one."""
-        return source_name.rpartition("/")[0]
-
 
 def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> JobConfig:
     """Checks the job's own flags (`pipeline.flags`) and returns its configuration.
@@ -144,18 +140,15 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
     Raises:
       UsageError: for the first flag that is wrong.
     """
-    grid = _grid(flags)
+    clusters = _clusters(flags)
     return JobConfig(
         job=job or DEFAULT_JOB,
-        clusters=_clusters(flags),
-        grid=grid,
+        clusters=clusters,
+        grid=_grid(flags),
         rules=line_rules(flags),
         max_keys=grouping(flags),
         timing=timing(flags),
-        limits=ReadLimits(
-            max_num_records=_optional("--max_num_records", flags.max_num_records),
-            max_read_time_seconds=_optional("--max_read_time", flags.max_read_time),
-        ),
+        limits=_limits(flags, clusters),
         output=OutputConfig(
             path=_output("--output", flags.output),
             format=choice("--output_format", flags.output_format, OUTPUT_FORMATS),
@@ -335,6 +328,20 @@ def _not_a_topic(flag: str, name: str) -> UsageError:
         got=name,
         fix="Letters, digits, '.', '_' and '-', at most 249.",
     )
+
+
+def _limits(flags: argparse.Namespace, clusters: tuple[KafkaConfig, ...]) -> ReadLimits:
+    limits = ReadLimits(
+        max_num_records=_optional("--max_num_records", flags.max_num_records),
+        max_read_time_seconds=_optional("--max_read_time", flags.max_read_time),
+    )
+    if len(clusters) > 1 and limits.max_num_records is not None:
+        raise UsageError(
+            "--max_num_records",
+            "cannot be shared out among several clusters",
+            fix="Leave it away, or use --max_read_time.",
+        )
+    return limits
 
 
 def _optional(flag: str, value: str | None) -> int | None:

@@ -17,12 +17,13 @@ from pipeline.config import JobConfig, KafkaConfig, config_from_flags
 from pipeline.console import wants_table
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.flags import build_parser
-from pipeline.kafka_client import REQUEST_TIMEOUT_SECONDS, Remember, answers, client_settings
+from pipeline.kafka_client import REQUEST_TIMEOUT_SECONDS, Remember, answers, consumer_settings
 from pipeline.kafka_errors import no_such_topic_error, require_broker
 from transforms.classify import KAFKA_TIME, LINE_TIME, LineRules, Verdict
 from transforms.clock import wall_clock_ms
 from transforms.escape import escape_terminal
-from transforms.records import Header, Record
+from transforms.pane_gate import closes_at_ms
+from transforms.records import Header, Record, qualified_topic
 from transforms.results import format_time, json_line
 
 _PLACE_FLAG = "TOPIC[PARTITION]@OFFSET"
@@ -40,7 +41,7 @@ class Place(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        name = f"{self.cluster}/{self.topic}" if self.cluster else self.topic
+        name = qualified_topic(self.cluster, self.topic)
         return f"{name}[{self.partition}]@{self.offset}"
 
 
@@ -102,10 +103,9 @@ def explain(config: JobConfig, place: Place, record: Record, now_ms: int) -> dic
     usable = verdict.reason is None
     line = record.value or b""
     level = rules.parser.level_of(line) if usable else None
-    pane = verdict.event_time_ms // grid.slide_ms
-    indices = range(pane + 1, pane + 1 + grid.panes_per_window) if usable else ()
-    closes_ms = (pane + 1) * grid.slide_ms + config.timing.allowed_lateness_ms
-    closes_ms += config.timing.on_time_delay_ms
+    pane = grid.pane_of(verdict.event_time_ms)
+    indices = grid.windows_of(pane) if usable else ()
+    closes_ms = closes_at_ms(grid, pane, config.timing)
     outcome = "counted" if verdict.kept else "filtered_out" if usable else "dead_letter"
     return {
         "record": str(place),
@@ -192,15 +192,10 @@ def fetch_record(cluster: KafkaConfig, place: Place) -> Record:
 
 def _settings(cluster: KafkaConfig, remember: Remember) -> dict[str, Any]:
     return {
-        **client_settings(cluster.properties, remember),
-        # Needed, but never sent: the partition is assigned here, and no offset is committed.
-        "group.id": "error-windows",
-        "enable.auto.commit": False,
+        **consumer_settings(cluster.properties, remember),
         "auto.offset.reset": "error",
         # No part of `to_librdkafka`, but it decides which records there are for the job.
         "isolation.level": cluster.properties["isolation.level"],
-        "enable.partition.eof": True,
-        "allow.auto.create.topics": False,
     }
 
 

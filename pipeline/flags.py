@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pipeline import __version__
 from pipeline.arguments import FlagParser
+from transforms.timing import DEFAULT_ON_TIME_DELAY_MS
 
 _EXAMPLES = """\
 examples:
@@ -206,7 +207,7 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     times.add_argument(
         "--on_time_delay_seconds",
         metavar="SECONDS",
-        default="0.5",
+        default=f"{DEFAULT_ON_TIME_DELAY_MS / 1000:g}",
         help="live: a window waits so long for lines that are out of order",
     )
     times.add_argument(

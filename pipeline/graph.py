@@ -16,6 +16,7 @@ from transforms.ledger import LedgerRow
 from transforms.live import ClosePanes, SettleWindows
 from transforms.name_series import NameSeries
 from transforms.panes import Counted, CountPanes, Counts, SumCountsFn
+from transforms.records import cluster_and_topic
 from transforms.results import Result
 from transforms.samples import Sample, SampleErrorLines
 from transforms.silence import FillSilence
@@ -107,18 +108,17 @@ def count_panes(
             config.rules,
             config.grid,
             samples=config.output.samples,
-            source=config.cluster_of(name),
+            source=cluster_and_topic(name)[0],
             allowed_lateness_seconds=config.timing.allowed_lateness_ms // 1000 if live else None,
         )
         for name, source in sources.items()
     ]
     return Counted(
-        *(
-            tuple(collections) | f"All{label}" >> beam.Flatten()
-            for label, collections in zip(
-                ("Counts", "Spans", "Samples", "DeadLetters"), zip(*parts, strict=True), strict=True
-            )
-        )
+        counts=tuple(part.counts for part in parts) | "AllCounts" >> beam.Flatten(),
+        spans=tuple(part.spans for part in parts) | "AllSpans" >> beam.Flatten(),
+        samples=tuple(part.samples for part in parts) | "AllSamples" >> beam.Flatten(),
+        dead_letters=tuple(part.dead_letters for part in parts)
+        | "AllDeadLetters" >> beam.Flatten(),
     )
 
 

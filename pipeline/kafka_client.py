@@ -161,7 +161,7 @@ def follow_topic(
     """
     require_broker(properties["bootstrap.servers"])
     with answers(properties, flag, topic) as remember:
-        consumer = Consumer(_consumer_settings(properties, remember), logger=_LOG)
+        consumer = Consumer(consumer_settings(properties, remember), logger=_LOG)
         with contextlib.closing(consumer):
             unread = _assign(consumer, topic, flag)
             caught_up = False
@@ -214,7 +214,8 @@ def _assign(consumer: Consumer, topic: str, flag: str) -> dict[int, int]:
     return unread
 
 
-def _consumer_settings(properties: KafkaProperties, remember: Remember) -> dict[str, Any]:
+def consumer_settings(properties: KafkaProperties, remember: Remember) -> dict[str, Any]:
+    """Settings of a client that reads committed records of partitions it is given, for itself."""
     return {
         **client_settings(properties, remember),
         # Needed, but never sent: partitions are assigned here, and no offset is committed.

@@ -75,6 +75,7 @@ class LineRules:
     max_future_seconds: int | None = None
     _past_ms: int = dataclasses.field(init=False, repr=False, compare=False)
     _future_ms: int = dataclasses.field(init=False, repr=False, compare=False)
+    _line_fields: tuple[str, ...] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Bounds that are always there cost a line less than ones that may be None.
@@ -83,6 +84,8 @@ class LineRules:
             ("_future_ms", self.max_future_seconds),
         ):
             object.__setattr__(self, name, _ANY_MS if seconds is None else seconds * 1000)
+        of_line = (name for name in self.group_by if not name.startswith(RECORD_FIELD))
+        object.__setattr__(self, "_line_fields", tuple(of_line))
 
     def classify(self, record: KafkaRecord, now_ms: int, source: str = "") -> Verdict:
         """Decides about one record.
@@ -126,7 +129,7 @@ class LineRules:
 
     def _level_and_values(self, line: bytes) -> tuple[Level | None, Iterator[str | None]]:
         """The level, and the values of those `group_by` fields that are fields of the line."""
-        names = tuple(name for name in self.group_by if not name.startswith(RECORD_FIELD))
+        names = self._line_fields
         if not self.filter.needs_level:
             return None, iter(self.parser.fields_of(line, names) if names else ())
         if not names:

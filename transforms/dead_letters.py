@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from transforms.records import Header, KafkaRecord, Record
+from transforms.records import Record
 
 # Why a record could not be used. Public: in dead letters, the ledger and counters.
 NO_VALUE = "no_value"
@@ -30,21 +30,3 @@ class DeadLetter(NamedTuple):
     record: Record
     reason: str
     detail: str
-
-
-def dead_letter(record: KafkaRecord, reason: str, detail: str, cluster: str = "") -> DeadLetter:
-    """A dead letter of any kind of record object.
-
-    Of a named cluster its topic is `cluster/topic`.
-    """
-    headers = [Header(header.key, header.value) for header in record.headers or ()]
-    own = Record(
-        f"{cluster}/{record.topic}" if cluster else record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        headers or None,
-    )
-    return DeadLetter(own, reason, detail)

@@ -171,7 +171,6 @@ class OneOf:
 
 
 LineFilter = ContainsText | MatchesRegex | AtLeast | OneOf | ContainsToken
-LinePredicate = ContainsToken | ContainsText
 
 _HAS_ERROR = ContainsToken()
 

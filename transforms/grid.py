@@ -38,9 +38,17 @@ class Grid:
         """How many panes make a window."""
         return self.window_seconds // self.slide_seconds
 
-    def pane_of(self, event_time_micros: int) -> int:
-        """The index of the pane that holds an event time (microseconds since the epoch)."""
-        return event_time_micros // (self.slide_seconds * 1_000_000)
+    def pane_of(self, event_time_ms: int) -> int:
+        """The index of the pane that holds an event time (milliseconds since the epoch)."""
+        return event_time_ms // self.slide_ms
+
+    def pane_end_ms(self, pane: int) -> int:
+        """Exclusive end of a pane, milliseconds since the epoch."""
+        return (pane + 1) * self.slide_ms
+
+    def windows_of(self, pane: int) -> range:
+        """The indices of the windows that hold a pane, the oldest first."""
+        return range(pane + 1, pane + 1 + self.panes_per_window)
 
     def window_start_ms(self, window_index: int) -> int:
         """Inclusive start of window `window_index`, milliseconds since the epoch."""

@@ -12,9 +12,9 @@ import apache_beam as beam
 from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
+from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
 from transforms.ledger import LedgerRow, PartitionLedger
 from transforms.offsets import OffsetSpan
@@ -147,7 +147,7 @@ class _KeepFn(beam.DoFn):
         new.add(tuple(element[1]))
         if not ticking.read():
             ticking.write(True)
-            tick.set(Timestamp(micros=(self._clock_ms() + _TICK_MS) * 1000))
+            tick.set(timestamp_of(self._clock_ms() + _TICK_MS))
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def tell(

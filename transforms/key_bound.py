@@ -4,7 +4,6 @@ from __future__ import annotations
 
 OTHER = "other"
 """The key of the series that all keys beyond the bound share."""
-DEFAULT_MAX_KEYS = 1_000
 
 
 class KeyBound:

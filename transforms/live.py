@@ -4,25 +4,25 @@
 puts them into Beam's state and timers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
+from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
 from transforms.dead_letters import TOO_LATE, DeadLetter
 from transforms.grid import Grid
 from transforms.key_bound import OTHER, KeyBound
 from transforms.offsets import OffsetSpan, decided
-from transforms.pane_gate import PaneGate
-from transforms.panes import TOTAL, BundleCounts, Counts, Suspect
+from transforms.pane_gate import PaneGate, closes_at_ms
+from transforms.panes import BundleCounts, Counts, Suspect
 from transforms.results import Result, format_time
-from transforms.series import key_of_series, series_of_key
+from transforms.series import TOTAL, key_of_series, series_of_key
 from transforms.settling import STILL_WITHOUT_LINES_MS, Settling, Told
 from transforms.silence import silence_of
 from transforms.timing import Timing
@@ -136,7 +136,7 @@ class _ClosePanesFn(beam.DoFn):
             now = PaneGate.from_state(stored)
         else:
             now = PaneGate.begin(panes[-1], now_ms)
-            tick.set(_at(now_ms + _TICK_MS))
+            tick.set(timestamp_of(now_ms + _TICK_MS))
         open_panes = {pane for pane in panes if not now.is_closed(pane, self._max_silent_panes)}
         for pane in sorted(open_panes, reverse=True):
             now.saw(pane, self._max_silent_panes)
@@ -195,9 +195,9 @@ class _ClosePanesFn(beam.DoFn):
             outcomes.setdefault(place, []).append((record.offset, event_time_ms, too_late))
             if too_late:
                 self._too_late.inc()
-                end_ms = (pane + 1) * self._grid.slide_ms
+                end = format_time(self._grid.pane_end_ms(pane))
                 detail = (
-                    f"the window that ends at {format_time(end_ms)} was final: more than "
+                    f"the window that ends at {end} was final: more than "
                     f"{self._timing.allowed_lateness_ms // 1000} s late"
                 )
                 yield beam.pvalue.TaggedOutput(
@@ -229,7 +229,7 @@ class _ClosePanesFn(beam.DoFn):
         """Closes panes that the watermark would have closed, where that stands still."""
         now = PaneGate.from_state(gate.read())
         now_ms = self._clock_ms()
-        tick.set(_at(now_ms + _TICK_MS))
+        tick.set(timestamp_of(now_ms + _TICK_MS))
         if now_ms - now.reached_ms < STILL_WITHOUT_LINES_MS:
             return
         before = now.next_pane
@@ -243,13 +243,11 @@ class _ClosePanesFn(beam.DoFn):
             gate.write(now.to_state())
 
     def _closes_at_ms(self, now: PaneGate) -> int:
-        return now.closes_at_ms(
-            self._grid, self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
-        )
+        return closes_at_ms(self._grid, now.next_pane, self._timing)
 
     def _set(self, now: PaneGate, close: userstate.RuntimeTimer) -> None:
         if not now.is_silent(self._max_silent_panes):
-            close.set(_at(self._closes_at_ms(now)))
+            close.set(timestamp_of(self._closes_at_ms(now)))
 
 
 class SettleWindows(beam.PTransform):
@@ -323,12 +321,12 @@ class _SettleFn(beam.DoFn):
         else:
             oldest = min(counts.pane for counts in added)
             now = Settling.begin(oldest + 1, now_ms)
-            tick.set(_at(now_ms + self._tick_ms(series)))
+            tick.set(timestamp_of(now_ms + self._tick_ms(series)))
         before = (now.skipped, now.late_lines, now.too_late_lines)
         told: list[Told] = []
         for pane, errors, lines in added:
-            for index in range(pane + 1, pane + 1 + self._grid.panes_per_window):
-                counts = Counts(errors, lines)
+            counts = Counts(errors, lines)
+            for index in self._grid.windows_of(pane):
                 told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
         yield from self._results(series, told)
         self._skipped.inc(now.skipped - before[0])
@@ -347,14 +345,12 @@ class _SettleFn(beam.DoFn):
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells amended windows and the next one, and looks forward to the one after it."""
-        stored = state.read()
-        if not stored:
-            return
-        now = Settling.from_state(stored)
-        now.reached_ms = self._clock_ms()
-        yield from self._results(series, now.tell_next(self._max_silent_windows(series)))
-        self._set(series, now, on_time, final)
-        state.write(now.to_state())
+
+        def tell(now: Settling) -> Iterator[Told]:
+            now.reached_ms = self._clock_ms()
+            return now.tell_next(self._max_silent_windows(series))
+
+        yield from self._fire(series, state, on_time, final, tell)
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
     def emit_final(
@@ -365,13 +361,7 @@ class _SettleFn(beam.DoFn):
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells the oldest window that is not final for the last time."""
-        stored = state.read()
-        if not stored:
-            return
-        now = Settling.from_state(stored)
-        yield from self._results(series, now.tell_final())
-        self._set(series, now, on_time, final)
-        state.write(now.to_state())
+        yield from self._fire(series, state, on_time, final, Settling.tell_final)
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def look_at_the_clock(
@@ -405,7 +395,24 @@ class _SettleFn(beam.DoFn):
         if self._timing.early_ms is not None:
             yield from self._results(series, now.tell_early())
         self._set(series, now, on_time, final)
-        tick.set(_at(now_ms + self._tick_ms(series)))
+        tick.set(timestamp_of(now_ms + self._tick_ms(series)))
+        state.write(now.to_state())
+
+    def _fire(
+        self,
+        series: str,
+        state: userstate.AccumulatingRuntimeState,
+        on_time: userstate.RuntimeTimer,
+        final: userstate.RuntimeTimer,
+        tell: Callable[[Settling], Iterator[Told]],
+    ) -> Iterator[Result]:
+        """What an event-time timer does; nothing for a series that was forgotten meanwhile."""
+        stored = state.read()
+        if not stored:
+            return
+        now = Settling.from_state(stored)
+        yield from self._results(series, tell(now))
+        self._set(series, now, on_time, final)
         state.write(now.to_state())
 
     def _tick_ms(self, series: str) -> int:
@@ -427,13 +434,13 @@ class _SettleFn(beam.DoFn):
     ) -> None:
         delay_ms = self._timing.on_time_delay_ms
         if not now.is_too_silent(self._max_silent_windows(series)):
-            on_time.set(_at(self._grid.window_end_ms(now.next_index) + delay_ms))
+            on_time.set(timestamp_of(self._grid.window_end_ms(now.next_index) + delay_ms))
         oldest = now.oldest_open()
         if oldest < now.next_index:
             end_ms = self._grid.window_end_ms(oldest) + delay_ms
-            final.set(_at(end_ms + self._timing.allowed_lateness_ms))
+            final.set(timestamp_of(end_ms + self._timing.allowed_lateness_ms))
 
-    def _results(self, series: str, told: "Iterator[Told] | list[Told]") -> Iterator[Result]:
+    def _results(self, series: str, told: Iterable[Told]) -> Iterator[Result]:
         for index, counts, revision, final in told:
             yield Result(
                 job=self._job,
@@ -445,7 +452,3 @@ class _SettleFn(beam.DoFn):
                 final=final,
                 silence=silence_of(counts),
             )
-
-
-def _at(time_ms: int) -> Timestamp:
-    return Timestamp(micros=time_ms * 1000)

@@ -1,17 +1,15 @@
 """Names the series of what bundles counted, for reads that end: the total, and one per key."""
 
 from collections.abc import Iterable, Iterator
-from heapq import nsmallest
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.utils.timestamp import Timestamp
 
+from transforms.beam_time import timestamp_of
 from transforms.grid import Grid
 from transforms.key_bound import OTHER
-from transforms.panes import TOTAL, BundleCounts, Counts
-from transforms.series import series_of_key
+from transforms.panes import BundleCounts, Counts
+from transforms.series import TOTAL, series_of_key
 
 
 class NameSeries(beam.PTransform):
@@ -39,7 +37,9 @@ class NameSeries(beam.PTransform):
             bundles
             | "FirstPanes" >> beam.FlatMap(_first_panes)
             | "FirstPane" >> beam.CombinePerKey(min)
-            | "FirstKeys" >> beam.CombineGlobally(_FirstKeysFn(self._max_keys))
+            | "ByFirstPane" >> beam.Map(_by_first_pane)
+            | "FirstKeys" >> beam.combiners.Top.Smallest(self._max_keys)
+            | "Keys" >> beam.Map(_keys)
         )
         return bundles | "Name" >> beam.ParDo(_NameFn(self._grid), beam.pvalue.AsSingleton(kept))
 
@@ -52,36 +52,20 @@ def _first_panes(bundle: BundleCounts) -> Iterable[tuple[str, int]]:
     return first.items()
 
 
-class _FirstKeysFn(beam.CombineFn):
-    """The keys that come first, from (key, first pane)."""
+def _by_first_pane(element: tuple[str, int]) -> tuple[int, str]:
+    key, pane = element
+    return pane, key
 
-    def __init__(self, size: int) -> None:
-        self._size = size
 
-    def create_accumulator(self) -> list[tuple[int, str]]:
-        return []
-
-    def add_input(
-        self, accumulator: list[tuple[int, str]], element: tuple[str, int]
-    ) -> list[tuple[int, str]]:
-        accumulator.append((element[1], element[0]))
-        return accumulator if len(accumulator) < 2 * self._size else self.compact(accumulator)
-
-    def merge_accumulators(self, accumulators: Any) -> list[tuple[int, str]]:
-        return self.compact([one for accumulator in accumulators for one in accumulator])
-
-    def compact(self, accumulator: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        return nsmallest(self._size, accumulator)
-
-    def extract_output(self, accumulator: list[tuple[int, str]]) -> frozenset[str]:
-        return frozenset(key for _, key in nsmallest(self._size, accumulator))
+def _keys(first: list[tuple[int, str]]) -> frozenset[str]:
+    return frozenset(key for _, key in first)
 
 
 @beam.typehints.with_input_types(BundleCounts)
 @beam.typehints.with_output_types(tuple[str, Counts])
 class _NameFn(beam.DoFn):
     def __init__(self, grid: Grid) -> None:
-        self._slide_ms = grid.slide_ms
+        self._grid = grid
 
     def process(
         self, element: BundleCounts, own: frozenset[str] = frozenset()
@@ -96,5 +80,5 @@ class _NameFn(beam.DoFn):
                 counts[0] += errors
                 counts[1] += lines
         for (name, pane), (errors, lines) in added.items():
-            last_ms = (pane + 1) * self._slide_ms - 1
-            yield TimestampedValue((name, Counts(errors, lines)), Timestamp(micros=last_ms * 1000))
+            last_ms = self._grid.pane_end_ms(pane) - 1
+            yield TimestampedValue((name, Counts(errors, lines)), timestamp_of(last_ms))

@@ -11,6 +11,7 @@ import dataclasses
 from typing import Any
 
 from transforms.grid import Grid
+from transforms.timing import Timing
 
 
 @dataclasses.dataclass
@@ -71,7 +72,7 @@ class PaneGate:
         """Whether no line came for so long that nothing needs closing."""
         return self.next_pane > self.newest + max_silent_panes
 
-    def closes_at_ms(self, grid: Grid, allowed_lateness_ms: int, on_time_delay_ms: int) -> int:
-        """The event time at which the next pane closes: when its oldest window is final."""
-        end_ms = (self.next_pane + 1) * grid.slide_ms
-        return end_ms + on_time_delay_ms + allowed_lateness_ms
+
+def closes_at_ms(grid: Grid, pane: int, timing: Timing) -> int:
+    """The event time at which a pane closes: when its oldest window is final."""
+    return grid.pane_end_ms(pane) + timing.on_time_delay_ms + timing.allowed_lateness_ms

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import window
-from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics
+from transforms.beam_time import timestamp_of
 from transforms.classify import LineRules
 from transforms.clock import wall_clock_ms
-from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter, dead_letter
+from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter
 from transforms.grid import Grid
 from transforms.offsets import OffsetSpan, SpanTally
-from transforms.records import KafkaRecord, Record
+from transforms.records import KafkaRecord, Record, copy_record, qualified_topic
 from transforms.samples import MAX_SAMPLE_BYTES, FirstLinesFn, PaneSample
 from transforms.typed import set_output_types
 
@@ -26,9 +26,6 @@ from transforms.typed import set_output_types
 MAX_PANES_PER_BUNDLE = 10_000
 # The clocks of the host that reads and the one that counts may differ by so much.
 _CLOCK_MARGIN_MS = 60_000
-
-TOTAL = "*"
-"""Names the series of all lines."""
 
 
 class Counts(NamedTuple):
@@ -233,7 +230,7 @@ class CountPanesFn(beam.DoFn):
         )
         topic, partition = element.topic, element.partition
         if self._source:
-            topic = f"{self._source}/{topic}"
+            topic = qualified_topic(self._source, topic)
         span = self._span
         if span is None or span.partition != partition or span.topic != topic:
             span = self._span_of(topic, partition)
@@ -241,25 +238,21 @@ class CountPanesFn(beam.DoFn):
             span.add(element.offset, time_ms, span.OVERSIZED if reason == OVERSIZED else span.BAD)
             if reason == NO_VALUE:
                 self._counters[metrics.TOMBSTONES].inc()
-            return (
-                beam.pvalue.TaggedOutput(
-                    self.DEAD_LETTERS, dead_letter(element, reason, detail, self._source)
-                ),
-            )
+            letter = DeadLetter(copy_record(element, self._source), reason, detail)
+            return (beam.pvalue.TaggedOutput(self.DEAD_LETTERS, letter),)
         pane = time_ms // self._slide_ms
         if kept:
+            if self._first_lines is not None:
+                self._sample(self._first_lines, pane, time_ms, element)
             if (
                 self._suspect_before_ms is not None
                 and pane * self._slide_ms < self._suspect_before_ms
             ):
                 span.add(element.offset, time_ms, span.PENDING)
-                record = dead_letter(element, "", "", self._source).record
+                record = copy_record(element, self._source)
                 self._suspects.append(Suspect(key, pane, time_ms, record))
-                self._sample(pane, time_ms, element)
                 return ()
             span.add(element.offset, time_ms, span.COUNTED)
-            if self._first_lines is not None:
-                self._sample(pane, time_ms, element)
         else:
             span.add(element.offset, time_ms, span.FILTERED_OUT)
         counts = self._counts.get((key, pane))
@@ -275,15 +268,13 @@ class CountPanesFn(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         """Emits what the bundle counted."""
+        stamp = timestamp_of(self._latest_ms)
         for output in self._flush():
             if isinstance(output, beam.pvalue.TaggedOutput):
-                value = WindowedValue(output.value, self._stamp(), (window.GlobalWindow(),))
+                value = WindowedValue(output.value, stamp, (window.GlobalWindow(),))
                 yield beam.pvalue.TaggedOutput(output.tag, value)
             else:
-                yield WindowedValue(output, self._stamp(), (window.GlobalWindow(),))
-
-    def _stamp(self) -> Timestamp:
-        return Timestamp(micros=self._flushed_ms * 1000)
+                yield WindowedValue(output, stamp, (window.GlobalWindow(),))
 
     def _span_of(self, topic: str, partition: int) -> SpanTally:
         span = self._spans.get((topic, partition))
@@ -292,10 +283,9 @@ class CountPanesFn(beam.DoFn):
         self._span = span
         return span
 
-    def _sample(self, pane: int, time_ms: int, record: KafkaRecord) -> None:
-        first_lines = self._first_lines
-        if first_lines is None:
-            return
+    def _sample(
+        self, first_lines: FirstLinesFn, pane: int, time_ms: int, record: KafkaRecord
+    ) -> None:
         kept = self._firsts.get(pane)
         if kept is None:
             kept = first_lines.create_accumulator()
@@ -304,7 +294,6 @@ class CountPanesFn(beam.DoFn):
 
     def _flush(self) -> Iterator[Any]:
         counts, suspects, spans, firsts = self._counts, self._suspects, self._spans, self._firsts
-        self._flushed_ms = self._latest_ms
         self._begin()
         errors = sum(count[0] for count in counts.values()) + len(suspects)
         lines = sum(count[1] for count in counts.values()) + len(suspects)

@@ -41,6 +41,20 @@ class Header(NamedTuple):
     value: bytes | None
 
 
+def qualified_topic(cluster: str, topic: str) -> str:
+    """How a topic is called in labels, the ledger and dead letters.
+
+    `cluster/topic` where the cluster has a name; no topic of Kafka's holds a slash.
+    """
+    return f"{cluster}/{topic}" if cluster else topic
+
+
+def cluster_and_topic(qualified: str) -> tuple[str, str]:
+    """The parts of a `qualified_topic`; the cluster is empty where it has no name."""
+    cluster, _, topic = qualified.rpartition("/")
+    return cluster, topic
+
+
 class Record(NamedTuple):
     """A Kafka record of our own making; see `KafkaRecord`."""
 
@@ -51,3 +65,17 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[Header] | None = None
+
+
+def copy_record(record: KafkaRecord, cluster: str = "") -> Record:
+    """All of a record of any class, its bytes untouched, its topic qualified by the cluster."""
+    headers = [Header(header.key, header.value) for header in record.headers or ()]
+    return Record(
+        qualified_topic(cluster, record.topic),
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers or None,
+    )

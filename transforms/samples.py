@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import window
-from apache_beam.utils.timestamp import Timestamp
 
+from transforms.beam_time import timestamp_of
 from transforms.grid import Grid
 
 # A sample is for a person's eye; a line of a megabyte is not.
@@ -117,12 +117,11 @@ class _StampPaneFn(beam.DoFn):
     """Moves what a bundle kept into its pane."""
 
     def __init__(self, grid: Grid) -> None:
-        self._slide_ms = grid.slide_ms
+        self._grid = grid
 
     def process(self, element: PaneSample) -> Iterable[window.TimestampedValue]:
-        last_ms = (element.pane + 1) * self._slide_ms - 1
         kept = (element.total, list(element.lines))
-        yield window.TimestampedValue(kept, Timestamp(micros=last_ms * 1000))
+        yield window.TimestampedValue(kept, timestamp_of(self._grid.pane_end_ms(element.pane) - 1))
 
 
 class _AttachPaneFn(beam.DoFn):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from transforms.panes import TOTAL
+TOTAL = "*"
+"""Names the series of all lines."""
 
 _OF_KEY = "="
 

@@ -23,9 +23,6 @@ from typing import Any, NamedTuple
 from transforms.grid import Grid
 from transforms.panes import Counts
 
-# Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
-# newer records to be up to the present: without a delay nearly every window would be amended.
-DEFAULT_ON_TIME_DELAY_MS = 500
 # The watermark stands still when it has reached no window for so long, while newer lines came,
 STILL_MS = 5_000
 # or while none came: longer, because after a restart the first lines take a moment.

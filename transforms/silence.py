@@ -4,16 +4,16 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms import window
 
 from transforms import metrics
 from transforms.grid import Grid
-from transforms.panes import TOTAL, Counts
+from transforms.panes import Counts
 from transforms.results import NO_ERRORS, NO_INPUT, Result
-from transforms.series import key_of_series
+from transforms.series import TOTAL, key_of_series
 
 DEFAULT_MAX_SILENCE_SECONDS = 86_400
 DEFAULT_SERIES_IDLE_SECONDS = 3_600
@@ -64,7 +64,7 @@ class FillSilence(beam.PTransform):
         last = (
             by_series
             | "WindowIndex" >> beam.Map(_window_index)
-            | "Last" >> beam.CombineGlobally(_LatestFn()).without_defaults()
+            | "Last" >> beam.CombineGlobally(max).without_defaults()
         )
         return (
             by_series
@@ -129,21 +129,6 @@ class _AttachWindowFn(beam.DoFn):
 
 def _window_index(element: tuple[str, WindowCounts]) -> int:
     return element[1].window_index
-
-
-class _LatestFn(beam.CombineFn):
-    def create_accumulator(self) -> Optional[int]:  # noqa: UP045
-        return None
-
-    def add_input(self, accumulator: int | None, element: int) -> int:
-        return element if accumulator is None else max(accumulator, element)
-
-    def merge_accumulators(self, accumulators: Iterable[int | None]) -> int | None:
-        known = [one for one in accumulators if one is not None]
-        return max(known) if known else None
-
-    def extract_output(self, accumulator: int | None) -> int | None:
-        return accumulator
 
 
 @beam.typehints.with_input_types(tuple[str, Iterable[WindowCounts]])

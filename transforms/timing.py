@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
+# newer records to be up to the present: without a delay nearly every window would be amended.
+DEFAULT_ON_TIME_DELAY_MS = 500
+
 
 class Timing(NamedTuple):
     """When windows of a live job are told, and when zeros stop.

@@ -8,20 +8,28 @@ from transforms.grid import Grid
 
 
 @pytest.mark.parametrize(
-    ("event_time_micros", "pane"),
+    ("event_time_ms", "pane"),
     [
         (0, 0),
-        (9_999_999, 0),
-        (10_000_000, 1),
+        (9_999, 0),
+        (10_000, 1),
         (-1, -1),
-        (-10_000_000, -1),
-        (-10_000_001, -2),
-        (1_450_575_983_000_000, 145_057_598),
+        (-10_000, -1),
+        (-10_001, -2),
+        (1_450_575_983_000, 145_057_598),
     ],
 )
-def test_a_pane_holds_its_start_and_not_its_end(event_time_micros: int, pane: int) -> None:
+def test_a_pane_holds_its_start_and_not_its_end(event_time_ms: int, pane: int) -> None:
     """Pane p is [p * slide, (p + 1) * slide), also before 1970."""
-    assert pane == Grid(30, 10).pane_of(event_time_micros)
+    assert pane == Grid(30, 10).pane_of(event_time_ms)
+
+
+def test_the_windows_of_a_pane_are_those_that_hold_it() -> None:
+    """The oldest ends where the pane does."""
+    grid = Grid(30, 10)
+
+    assert range(3, 6) == grid.windows_of(2)
+    assert 30_000 == grid.pane_end_ms(2) == grid.window_end_ms(3)
 
 
 def test_a_window_ends_on_the_grid_and_is_window_seconds_long() -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.reference import Record, reference_results
 from transforms.grid import Grid
 from transforms.live import SeriesCounts, _SettleFn
-from transforms.settling import DEFAULT_ON_TIME_DELAY_MS, FINAL_MARGIN_MS
-from transforms.timing import Timing
+from transforms.settling import FINAL_MARGIN_MS
+from transforms.timing import DEFAULT_ON_TIME_DELAY_MS, Timing
 
 Row = tuple[int, int, int, bool, str | None]
 Sum = tuple[int, int, int]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from transforms.grid import Grid
-from transforms.pane_gate import PaneGate
+from transforms.pane_gate import PaneGate, closes_at_ms
+from transforms.timing import Timing
 
 LONG = 1_000
 
@@ -49,9 +50,9 @@ def test_after_a_long_silence_the_next_line_is_where_closing_goes_on() -> None:
 
 def test_a_pane_closes_when_its_oldest_window_is_final() -> None:
     """That window ends where the pane does."""
-    gate = PaneGate.begin(5, now_ms=0)
+    timing = Timing(20_000, 500, max_silence_ms=0, series_idle_ms=0)
 
-    assert 60_000 + 500 + 20_000 == gate.closes_at_ms(Grid(30, 10), 20_000, 500)
+    assert 60_000 + 500 + 20_000 == closes_at_ms(Grid(30, 10), 5, timing)
 
 
 def test_the_state_survives_a_checkpoint() -> None:

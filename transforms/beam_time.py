@@ -1,0 +1,8 @@
+"""Times of ours as Beam's."""
+
+from apache_beam.utils.timestamp import Timestamp
+
+
+def timestamp_of(time_ms: int) -> Timestamp:
+    """The Beam timestamp of milliseconds since the epoch."""
+    return Timestamp(micros=time_ms * 1000)
