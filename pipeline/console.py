@@ -64,28 +64,28 @@ class Summary:
     def to_lines(self) -> Iterator[str]:
         """The summary for stderr: one line, and one more for each thing out of the ordinary."""
         yield (
-            f"read {_number(self.lines, 'line')} from {_number(self.partitions, 'partition')} "
-            f"of {self.topics}: {_number(self.errors, 'error line')}, "
-            f"{_number(self.windows, 'window')}, {self.seconds:.1f} s"
+            f"read {how_many(self.lines, 'line')} from {how_many(self.partitions, 'partition')} "
+            f"of {self.topics}: {how_many(self.errors, 'error line')}, "
+            f"{how_many(self.windows, 'window')}, {self.seconds:.1f} s"
         )
         if self.tombstones:
-            yield f"note: {_number(self.tombstones, 'record')} without a value (tombstones)"
+            yield f"note: {how_many(self.tombstones, 'record')} without a value (tombstones)"
         if self.bad - self.tombstones:
             yield (
-                f"note: {_number(self.bad - self.tombstones, 'line')} with a time that cannot be "
+                f"note: {how_many(self.bad - self.tombstones, 'line')} with a time that cannot be "
                 "right: see --dead_letter and --max_future_seconds"
             )
         if self.oversized:
-            yield f"note: {_number(self.oversized, 'line')} longer than --max_line_bytes"
+            yield f"note: {how_many(self.oversized, 'line')} longer than --max_line_bytes"
         missing = self.records_expected - self.lines - self.bad - self.oversized
         if missing:
             yield (
-                f"note: {_number(missing, 'offset')} held no record "
+                f"note: {how_many(missing, 'offset')} held no record "
                 "(compacted, or the marker of a transaction)"
             )
         if self.skipped_windows:
             yield (
-                f"note: {_number(self.skipped_windows, 'window')} in silences longer than "
+                f"note: {how_many(self.skipped_windows, 'window')} in silences longer than "
                 "--max_silence_seconds left out, each with no input"
             )
 
@@ -219,6 +219,19 @@ class LiveTable:
         self._end_silence()
 
 
+def print_lines(path: str, err: TextIO) -> None:
+    """Prints a file of JSON lines, all of it written, that is not for stdout.
+
+    Args:
+      path: a local file.
+      err: receives the lines; stdout is for results only.
+    """
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            err.write(line)
+    err.flush()
+
+
 def print_sample(sample: Sample, *, err: TextIO) -> None:
     """Prints a slide's first error lines, escaped and cut to the terminal's width."""
     columns = shutil.get_terminal_size().columns if err.isatty() else None
@@ -240,7 +253,8 @@ def _table_row(result: dict[str, object], highest: int) -> str:
     return row if key is None else f"{row}  [{escape_terminal(str(key), _KEY_COLUMNS)}]"
 
 
-def _number(count: int, noun: str) -> str:
+def how_many(count: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -8,12 +8,10 @@ import datetime
 import re
 
 from pipeline.arguments import choice
-from pipeline.dead_letter_json import cluster_and_topic
-from pipeline.dead_letter_source import FROM_FLAG
 from pipeline.errors import UsageError
-from pipeline.flags import add_consumer_flags
-from pipeline.kafka_errors import BOOTSTRAP_FLAG
+from pipeline.source_flags import add_connection_flags, add_from_flag
 from transforms.dead_letters import REASONS, DeadLetter
+from transforms.records import cluster_and_topic
 
 CLUSTER_FLAG = "--source"
 _RANGE = re.compile(
@@ -58,7 +56,7 @@ class DeadLetterChoice:
         record = letter.record
         return (
             (self.reasons is None or letter.reason in self.reasons)
-            and (self.cluster is None or cluster_and_topic(letter)[0] == self.cluster)
+            and (self.cluster is None or cluster_and_topic(record.topic)[0] == self.cluster)
             and (self.topics is None or record.topic in self.topics)
             and (self.from_ms is None or record.timestamp >= self.from_ms)
             and (self.to_ms is None or record.timestamp < self.to_ms)
@@ -80,13 +78,7 @@ def add_dead_letter_flags(parser: argparse.ArgumentParser) -> argparse._Argument
     Returns:
       The group of the flags about Kafka.
     """
-    parser.add_argument(
-        FROM_FLAG,
-        dest="source",
-        metavar="kafka:TOPIC|PATH",
-        required=True,
-        help="a topic, a folder with dead-letters-*.jsonl, or one file of JSON lines",
-    )
+    add_from_flag(parser, "dead-letters-*.jsonl")
     which = parser.add_argument_group("which dead letters (without these: all)")
     which.add_argument(
         "--reason",
@@ -120,12 +112,7 @@ def add_dead_letter_flags(parser: argparse.ArgumentParser) -> argparse._Argument
         action="append",
         help="only those of these offsets, both included; repeat it for several",
     )
-    kafka = parser.add_argument_group("Kafka")
-    kafka.add_argument(
-        BOOTSTRAP_FLAG, metavar="HOST:PORT[,HOST:PORT]", help="addresses of the brokers"
-    )
-    add_consumer_flags(kafka)
-    return kafka
+    return add_connection_flags(parser, "Kafka")
 
 
 def choice_from_flags(flags: argparse.Namespace) -> DeadLetterChoice:

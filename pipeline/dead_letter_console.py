@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import TextIO
 
+from pipeline.console import how_many
 from pipeline.dead_letter_json import dead_letter_id, dead_letter_text, dead_letter_to_json
 from pipeline.dead_letter_source import DeadLetterSource, PathDeadLetters
 from transforms.dead_letters import DeadLetter
@@ -58,14 +59,9 @@ class DeadLetterView:
 
     def summary(self) -> str:
         """How many there were of each reason, safe for a terminal."""
-        total = counted(self._counts.total(), "dead letter")
+        total = how_many(self._counts.total(), "dead letter")
         parts = [f"{count:,} {reason}" for reason, count in self._counts.most_common()]
         return escape_terminal(f"{total}: {', '.join(parts)}" if parts else total)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 dead letter`, `2 dead letters`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def bad_records_note(source: DeadLetterSource) -> str:
@@ -75,19 +71,6 @@ def bad_records_note(source: DeadLetterSource) -> str:
         "record is no dead letter and was" if count == 1 else "records are no dead letters and were"
     )
     return escape_terminal(f"note: {count:,} {noun} left out of {source.name}")
-
-
-def print_dead_letters(path: str, err: TextIO) -> None:
-    """Prints the file that `WriteDeadLetters` wrote, as JSON lines.
-
-    Args:
-      path: a local file, all of it written.
-      err: receives the lines; stdout is for results only.
-    """
-    with open(path, encoding="ascii") as file:
-        for line in file:
-            err.write(line)
-    err.flush()
 
 
 def follow_dead_letters(folder: str, stop: threading.Event, err: TextIO) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from transforms.dead_letters import DeadLetter
 from transforms.escape import escape_terminal
 from transforms.records import Header, Record
-from transforms.results import format_time
+from transforms.results import format_time, json_line
 
 TEXT_COLUMNS = 200
 _PREFIX = "error_windows."
@@ -34,13 +34,6 @@ def dead_letter_id(letter: DeadLetter) -> str:
     return f"{letter.record.topic}/{letter.record.partition}/{letter.record.offset}"
 
 
-def cluster_and_topic(letter: DeadLetter) -> tuple[str, str]:
-    """The name of the cluster, empty where the job read one only, and the topic there."""
-    # Names of topics hold no slash.
-    cluster, _, topic = letter.record.topic.rpartition("/")
-    return cluster, topic
-
-
 def dead_letter_text(letter: DeadLetter, max_columns: int = TEXT_COLUMNS) -> str | None:
     """The value for people, safe for a terminal and cut; None for a record without one."""
     value = letter.record.value
@@ -53,7 +46,7 @@ def dead_letter_to_json(letter: DeadLetter) -> str:
     headers = None
     if record.headers is not None:
         headers = [{"key": one.key, "value": _encoded(one.value)} for one in record.headers]
-    return json.dumps(
+    return json_line(
         {
             "id": dead_letter_id(letter),
             "topic": record.topic,
@@ -67,9 +60,7 @@ def dead_letter_to_json(letter: DeadLetter) -> str:
             "value": _encoded(record.value),
             "headers": headers,
             "text": dead_letter_text(letter),
-        },
-        ensure_ascii=True,
-        separators=(",", ":"),
+        }
     )
 
 

@@ -1,14 +1,12 @@
 """Where dead letters go: a file of a bounded run, a folder of a live one, a Kafka topic of both."""
 
-from collections.abc import Iterable
-
 import apache_beam as beam
 from apache_beam.transforms import window
 
 from pipeline.appending import AppendFn, local_folder, now_ms
 from pipeline.dead_letter_json import dead_letter_to_json, dead_letter_to_kafka
 from pipeline.producing import OutgoingRecord, WriteToKafka
-from pipeline.sinks import write_lines
+from pipeline.sinks import WriteLinesFn
 from transforms import metrics
 from transforms.dead_letters import DeadLetter
 
@@ -33,7 +31,10 @@ class WriteDeadLetters(beam.PTransform):
             letters
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
             | "GatherDeadLetters" >> beam.combiners.ToList()
-            | "WriteDeadLettersFile" >> beam.ParDo(_WriteDeadLettersFn(self._path))
+            | "WriteDeadLettersFile"
+            >> beam.ParDo(
+                WriteLinesFn(self._path, dead_letter_to_json, _place, metrics.DEAD_LETTERS_WRITTEN)
+            )
         )
 
 
@@ -75,18 +76,6 @@ class WriteDeadLettersToKafka(WriteToKafka):
     def to_record(element: DeadLetter) -> OutgoingRecord:
         """The record's own key, value and headers, and headers of ours."""
         return OutgoingRecord(*dead_letter_to_kafka(element))
-
-
-class _WriteDeadLettersFn(beam.DoFn):
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._written = metrics.counter(metrics.DEAD_LETTERS_WRITTEN)
-
-    def process(self, element: list[DeadLetter]) -> Iterable[None]:
-        ordered = sorted(element, key=_place)
-        write_lines(self._path, (dead_letter_to_json(letter) for letter in ordered))
-        self._written.inc(len(element))
-        return ()
 
 
 def _place(letter: DeadLetter) -> tuple[str, int, int]:

@@ -11,16 +11,14 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from pipeline.config import KAFKA_OUTPUT
 from pipeline.dead_letter_json import dead_letter_from_json, dead_letter_from_kafka
-from pipeline.errors import UsageError
 from pipeline.growing_files import Tail, reading
 from pipeline.kafka_client import read_topic
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.result_source import kafka_properties
+from pipeline.source_flags import FROM_FLAG, open_source
 from transforms.dead_letters import DeadLetter
 
-FROM_FLAG = "--from"
-_TOPIC_PREFIX = "kafka:"
 _POLL_SECONDS = 0.5
 _FILES = re.compile(r"dead-letters-.*\.jsonl")
 
@@ -57,7 +55,7 @@ class TopicDeadLetters:
     """
 
     def __init__(self, topic: str, properties: KafkaProperties) -> None:
-        self.name = f"{_TOPIC_PREFIX}{topic}"
+        self.name = f"{KAFKA_OUTPUT}{topic}"
         self.bad_records = 0
         self._topic = topic
         self._properties = properties
@@ -136,20 +134,7 @@ def source_from_flags(flags: argparse.Namespace) -> DeadLetterSource:
     Raises:
       UsageError: there is no such folder or file, or brokers are missing, or a setting is wrong.
     """
-    if flags.source.startswith(_TOPIC_PREFIX):
-        topic = flags.source.removeprefix(_TOPIC_PREFIX)
-        if not topic:
-            raise UsageError(FROM_FLAG, "no topic", got=flags.source, fix="Write kafka:TOPIC.")
-        return TopicDeadLetters(topic, kafka_properties(flags))
-    path = pathlib.Path(flags.source)
-    if not flags.source or not path.exists():
-        raise UsageError(
-            FROM_FLAG,
-            "no such folder or file",
-            got=flags.source,
-            fix="Give kafka:TOPIC, a folder or a file.",
-        )
-    return PathDeadLetters(path)
+    return open_source(flags, TopicDeadLetters, PathDeadLetters)
 
 
 def _once(letters: Iterator[DeadLetter]) -> Iterator[DeadLetter]:

@@ -8,8 +8,7 @@ import pathlib
 from collections.abc import Iterator
 
 from pipeline.errors import UsageError
-
-_FLAG = "--from"
+from pipeline.source_flags import FROM_FLAG
 
 
 class Tail:
@@ -50,7 +49,7 @@ def reading(path: pathlib.Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            _FLAG,
+            FROM_FLAG,
             f"cannot be read ({error.strerror})",
             got=error.filename or str(path),
             fix="Give a folder or file that you may read.",

@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
-from pipeline.console import Progress, Summary, print_results, wants_table
+from pipeline.console import Progress, Summary, print_lines, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
 from pipeline.offset_ranges import OffsetRange, find_ranges
+from pipeline.output_topics import prepare_topics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +63,6 @@ def run(
     check_output("--output", config.output.path)
     check_side_output("--dead_letter", config.output.dead_letter)
     check_side_output("--ledger", config.output.ledger)
-    if len(config.clusters) > 1 and config.limits.max_num_records is not None:
-        raise UsageError(
-            "--max_num_records",
-            "cannot be shared out among several clusters",
-            fix="Leave it away, or use --max_read_time.",
-        )
     if beam_arguments:
         check_beam_arguments(beam_arguments)
     ranges = {}
@@ -78,7 +73,7 @@ def run(
         )
     of_all = [offsets for of_cluster in ranges.values() for offsets in of_cluster]
     total = sum(offsets.size for offsets in of_all)
-    prepare_side_topics(config)
+    prepare_topics(config)
     # Java modules that are missing are fetched next, with a bar of their own.
     progress.clear()
     with _files(config) as files, _started(config, expansion) as java:
@@ -156,29 +151,6 @@ def check_side_output(flag: str, place: str | None) -> None:
         check_output(flag, place)
 
 
-def prepare_side_topics(config: JobConfig) -> None:
-    """Makes the topics that dead letters and the ledger go to, if they are not there.
-
-    Raises:
-      ServiceError, UsageError: one cannot be made.
-    """
-    notes = []
-    dead_letter, ledger = config.output.dead_letter, config.output.ledger
-    if dead_letter is not None and dead_letter.startswith(KAFKA_OUTPUT):
-        from pipeline.dead_letter_topic import ensure_dead_letter_topic
-
-        topic = dead_letter.removeprefix(KAFKA_OUTPUT)
-        notes.append(ensure_dead_letter_topic(topic, config.kafka.properties))
-    if ledger is not None and ledger.startswith(KAFKA_OUTPUT):
-        from pipeline.results_topic import ensure_results_topic
-
-        topic = ledger.removeprefix(KAFKA_OUTPUT)
-        notes.append(ensure_results_topic(topic, config.kafka.properties, flag="--ledger"))
-    for note in notes:
-        if note is not None:
-            print(f"note: {note}", file=sys.stderr)
-
-
 @contextlib.contextmanager
 def _files(config: JobConfig) -> Iterator[Files]:
     """Where everything goes; what only this command needs is in temporary files."""
@@ -225,7 +197,7 @@ def _show(config: JobConfig, files: Files) -> None:
         (config.output.ledger, files.ledger),
     ):
         if given == STDOUT and path is not None:
-            sys.stderr.write(pathlib.Path(path).read_text(encoding="ascii"))
+            print_lines(path, sys.stderr)
 
 
 def _topics(config: JobConfig, ranges: Mapping[str, Sequence[OffsetRange]]) -> str:

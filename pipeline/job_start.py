@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import pathlib
-import sys
 from collections.abc import Sequence
 
 from pipeline.config import KAFKA_OUTPUT
 from pipeline.errors import UsageError
 from pipeline.flink_rest import FlinkRest
-from pipeline.job import prepare_side_topics
 from pipeline.job_spec import JobSpec, absolute, kept_flags
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.live_config import LiveConfig
+from pipeline.output_topics import prepare_topics
 
 
 def check_input(config: LiveConfig) -> None:
@@ -33,19 +32,14 @@ def prepare_output(config: LiveConfig) -> None:
     Raises:
       ServiceError, UsageError: it cannot be made.
     """
-    places = {"--output": config.output, "--dead_letter": config.dead_letter}
-    for flag, place in {**places, "--ledger": config.ledger}.items():
+    for flag, place in (
+        ("--output", config.output),
+        ("--dead_letter", config.dead_letter),
+        ("--ledger", config.ledger),
+    ):
         if place is not None and not place.startswith(KAFKA_OUTPUT):
             _make_folder(flag, place)
-    prepare_side_topics(config.job)
-    topic = config.output_topic
-    if topic is None:
-        return
-    from pipeline.results_topic import ensure_results_topic
-
-    note = ensure_results_topic(topic, config.job.kafka.properties)
-    if note is not None:
-        print(f"note: {note}", file=sys.stderr)
+    prepare_topics(config.job, results=config.output_topic)
 
 
 def _make_folder(flag: str, path: str) -> None:

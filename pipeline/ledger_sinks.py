@@ -1,13 +1,11 @@
 """Where the ledger goes: a file of a bounded run, a folder of a live one, a Kafka topic of both."""
 
-from collections.abc import Iterable
-
 import apache_beam as beam
 from apache_beam.transforms import window
 
 from pipeline.appending import AppendFn, local_folder, now_ms
 from pipeline.producing import OutgoingRecord, WriteToKafka
-from pipeline.sinks import write_lines
+from pipeline.sinks import WriteLinesFn
 from transforms import metrics
 from transforms.ledger import LedgerRow
 
@@ -32,7 +30,10 @@ class WriteLedger(beam.PTransform):
             rows
             | "AllTime" >> beam.WindowInto(window.GlobalWindows())
             | "GatherLedger" >> beam.combiners.ToList()
-            | "WriteLedgerFile" >> beam.ParDo(_WriteLedgerFn(self._path))
+            | "WriteLedgerFile"
+            >> beam.ParDo(
+                WriteLinesFn(self._path, LedgerRow.to_json, _place, metrics.LEDGER_ROWS_WRITTEN)
+            )
         )
 
 
@@ -73,17 +74,6 @@ class WriteLedgerToKafka(WriteToKafka):
     def to_record(element: LedgerRow) -> OutgoingRecord:
         """Key `id`, value JSON."""
         return OutgoingRecord(element.id.encode("utf-8"), element.to_json().encode("ascii"))
-
-
-class _WriteLedgerFn(beam.DoFn):
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._written = metrics.counter(metrics.LEDGER_ROWS_WRITTEN)
-
-    def process(self, element: list[LedgerRow]) -> Iterable[None]:
-        write_lines(self._path, (row.to_json() for row in sorted(element, key=_place)))
-        self._written.inc(len(element))
-        return ()
 
 
 def _place(row: LedgerRow) -> tuple[str, int, bool, int]:

@@ -96,8 +96,10 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
         ),
         s3_endpoint=flags.s3_endpoint,
         output=_output("--output", flags.output, folder / "results"),
-        dead_letter=_side_output("--dead_letter", flags.dead_letter, folder / "dead-letters"),
-        ledger=_side_output("--ledger", flags.ledger, None),
+        dead_letter=None
+        if flags.dead_letter is None
+        else _output("--dead_letter", flags.dead_letter, folder / "dead-letters"),
+        ledger=_ledger(flags.ledger, folder),
         follows=follows,
         properties_path=flags.consumer_config,
         worker_command=flags.worker_command or _installed_worker(),
@@ -144,15 +146,15 @@ def _output(flag: str, value: str, own: pathlib.Path) -> str:
     return str(path.absolute())
 
 
-def _side_output(flag: str, value: str | None, own: pathlib.Path | None) -> str | None:
-    if value == STDOUT and own is None:
+def _ledger(value: str | None, folder: pathlib.Path) -> str | None:
+    if value == STDOUT:
         raise UsageError(
-            flag,
+            "--ledger",
             "a live job tells its rows again and again",
             got=value,
             fix="Give a folder, or kafka:TOPIC.",
         )
-    return None if value is None else _output(flag, value, own or pathlib.Path())
+    return None if value is None else _output("--ledger", value, folder)
 
 
 def _installed_worker() -> str:

@@ -15,7 +15,6 @@ from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
-from pipeline.job import prepare_side_topics
 from pipeline.kafka_connection import with_topics
 from pipeline.live_config import live_config_from_flags
 from pipeline.local.expansion import ExpansionService
@@ -25,6 +24,7 @@ from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.logs import configure_logging
 from pipeline.main import note_secrets
+from pipeline.output_topics import prepare_topics
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def run_live(flags: argparse.Namespace) -> int:
             kafka.create_topic(config.kafka.topics[0], live_demo.PARTITIONS)
             flags.kafka_bootstrap_servers = kafka.bootstrap_servers
             config = live_config_from_flags(flags).job
-        prepare_side_topics(config)
+        prepare_topics(config)
         progress.stage("submitting the job to Flink")
 
         from pipeline.live import show_results, submit

@@ -19,7 +19,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from pipeline.dead_letter_json import cluster_and_topic, dead_letter_id
+from pipeline.dead_letter_json import dead_letter_id
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import (
     MAX_MESSAGE_BYTES,
@@ -32,7 +32,9 @@ from pipeline.kafka_client import (
 from pipeline.kafka_errors import no_such_topic_error, require_broker
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.replay_markers import TARGET_FLAG, ensure_markers, markers_topic, read_replayed
+from transforms.clock import wall_clock_ms
 from transforms.dead_letters import DeadLetter
+from transforms.records import cluster_and_topic
 from transforms.results import format_time
 
 REPLAYED_HEADER = "error_windows.replayed"
@@ -185,11 +187,14 @@ class Replay:
         headers = [(one.key, one.value) for one in record.headers or ()]
         headers.append((REPLAYED_HEADER, id_.encode("utf-8")))
         placed: dict[str, int] = {} if self._new_timestamp else {"timestamp": record.timestamp}
-        if cluster_and_topic(letter)[1] == self.target and record.partition in self._partitions:
+        if (
+            cluster_and_topic(letter.record.topic)[1] == self.target
+            and record.partition in self._partitions
+        ):
             # Its producer may have chosen it otherwise than by the key.
             placed["partition"] = record.partition
         self._queue(self.target, value=record.value, key=record.key, headers=headers, **placed)
-        marker = {"id": id_, "time": format_time(time.time_ns() // 1_000_000)}
+        marker = {"id": id_, "time": format_time(wall_clock_ms())}
         self._queue(
             markers_topic(self.target),
             value=json.dumps(marker).encode("ascii"),

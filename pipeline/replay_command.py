@@ -8,18 +8,19 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from pipeline.arguments import FlagParser, rewrite_habits, whole_number
-from pipeline.console import wants_table
+from pipeline.console import how_many, wants_table
 from pipeline.dead_letter_choice import CLUSTER_FLAG, add_dead_letter_flags, choice_from_flags
-from pipeline.dead_letter_console import DeadLetterView, bad_records_note, counted
-from pipeline.dead_letter_json import cluster_and_topic, dead_letter_id
+from pipeline.dead_letter_console import DeadLetterView, bad_records_note
+from pipeline.dead_letter_json import dead_letter_id
 from pipeline.dead_letter_source import source_from_flags
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.replay import BATCH, Replay
 from pipeline.replay_markers import TARGET_FLAG, read_replayed
-from pipeline.result_source import kafka_properties
+from pipeline.source_flags import kafka_properties
 from transforms.dead_letters import DeadLetter
 from transforms.escape import escape_terminal
+from transforms.records import cluster_and_topic
 
 _PROG = "error-windows replay"
 _EXAMPLES = f"""\
@@ -73,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _target(letter: DeadLetter, cluster: str | None, to_topic: str | None) -> str:
     """The topic that the dead letter goes to, on the brokers of the flags."""
-    own_cluster, topic = cluster_and_topic(letter)
+    own_cluster, topic = cluster_and_topic(letter.record.topic)
     if own_cluster and cluster is None:
         raise UsageError(
             CLUSTER_FLAG,
@@ -123,21 +124,21 @@ def _summarise(chosen: int, replays: Sequence[Replay]) -> None:
     replayed = sum(one.replayed for one in replays)
     before = sum(one.before for one in replays)
     without_time = sum(one.without_time for one in replays)
-    line = f"{counted(chosen, 'dead letter')} chosen: {replayed:,} replayed"
+    line = f"{how_many(chosen, 'dead letter')} chosen: {replayed:,} replayed"
     if replays:
         line += f" into {', '.join(one.target for one in replays)}"
     line += f", {before:,} skipped as replayed before"
     print(escape_terminal(line), file=sys.stderr)
     if without_time:
         print(
-            f"note: {counted(without_time, 'dead letter')} without a time that can be produced "
+            f"note: {how_many(without_time, 'dead letter')} without a time that can be produced "
             "again left out; --new_timestamp gives the present one",
             file=sys.stderr,
         )
     open_ = chosen - replayed - before - without_time
     if open_:
         print(
-            f"note: {counted(open_, 'dead letter')} not replayed; run it again to go on",
+            f"note: {how_many(open_, 'dead letter')} not replayed; run it again to go on",
             file=sys.stderr,
         )
 

@@ -10,20 +10,15 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.config import consumer_settings
-from pipeline.errors import UsageError
-from pipeline.flags import add_consumer_flags
 from pipeline.growing_files import Tail, reading
-from pipeline.kafka_errors import BOOTSTRAP_FLAG
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.result_table import parse_result
+from pipeline.source_flags import add_connection_flags, add_from_flag, open_source
 from transforms.escape import escape_terminal
 
 if TYPE_CHECKING:
     from transforms.samples import Sample
 
-_FLAG = "--from"
-_TOPIC_PREFIX = "kafka:"
 _POLL_SECONDS = 0.5
 _RESULTS = re.compile(r"results-.*\.jsonl")
 _SAMPLES = re.compile(r"samples-.*\.jsonl")
@@ -55,19 +50,9 @@ class ResultSource(Protocol):
 
 def add_source_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say where results are read, and whose."""
-    parser.add_argument(
-        _FLAG,
-        dest="source",
-        metavar="kafka:TOPIC|PATH",
-        required=True,
-        help="a topic, a folder with results-*.jsonl, or one file of JSON lines",
-    )
+    add_from_flag(parser, "results-*.jsonl")
     parser.add_argument("--job", metavar="NAME", help="only results of this job")
-    kafka = parser.add_argument_group("Kafka, for a topic")
-    kafka.add_argument(
-        BOOTSTRAP_FLAG, metavar="HOST:PORT[,HOST:PORT]", help="addresses of the brokers"
-    )
-    add_consumer_flags(kafka)
+    add_connection_flags(parser, "Kafka, for a topic")
 
 
 def bad_lines_note(source: ResultSource) -> str:
@@ -83,22 +68,13 @@ def source_from_flags(flags: argparse.Namespace) -> ResultSource:
     Raises:
       UsageError: there is no such folder or file, or brokers are missing, or a setting is wrong.
     """
-    if flags.source.startswith(_TOPIC_PREFIX):
+
+    def of_topic(topic: str, properties: KafkaProperties) -> ResultSource:
         from pipeline.results_topic import TopicResults
 
-        topic = flags.source.removeprefix(_TOPIC_PREFIX)
-        if not topic:
-            raise UsageError(_FLAG, "no topic", got=flags.source, fix="Write kafka:TOPIC.")
-        return TopicResults(topic, kafka_properties(flags))
-    path = pathlib.Path(flags.source)
-    if not flags.source or not path.exists():
-        raise UsageError(
-            _FLAG,
-            "no such folder or file",
-            got=flags.source,
-            fix="Give kafka:TOPIC, a folder or a file.",
-        )
-    return PathResults(path)
+        return TopicResults(topic, properties)
+
+    return open_source(flags, of_topic, PathResults)
 
 
 class PathResults:
@@ -163,17 +139,3 @@ class PathResults:
                 yield sample_from_json(line)
             except ValueError:
                 self.bad_lines += 1
-
-
-def kafka_properties(flags: argparse.Namespace) -> KafkaProperties:
-    """The settings that the flags of a connection give, `bootstrap.servers` among them.
-
-    Raises:
-      UsageError: brokers are missing, or a setting or the file of settings is wrong.
-    """
-    settings = consumer_settings(flags)
-    if flags.kafka_bootstrap_servers is not None:
-        settings["bootstrap.servers"] = flags.kafka_bootstrap_servers
-    if not settings.get("bootstrap.servers"):
-        raise UsageError(BOOTSTRAP_FLAG, "missing", fix="Give the brokers, such as localhost:9092.")
-    return KafkaProperties(settings)

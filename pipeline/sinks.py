@@ -1,7 +1,8 @@
 """Where results and samples go: files that are complete or not there."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
@@ -29,7 +30,8 @@ class WriteResults(beam.PTransform):
         return (
             results
             | "GatherResults" >> beam.combiners.ToList()
-            | "WriteResultsFile" >> beam.ParDo(_WriteResultsFn(self._path))
+            | "WriteResultsFile"
+            >> beam.ParDo(WriteLinesFn(self._path, Result.to_json, _place, metrics.RESULTS_WRITTEN))
         )
 
 
@@ -59,16 +61,41 @@ def read_samples(path: str) -> list[Sample]:
         return [sample_from_json(line) for line in file]
 
 
-class _WriteResultsFn(beam.DoFn):
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._written = metrics.counter(metrics.RESULTS_WRITTEN)
+class WriteLinesFn(beam.DoFn):
+    """Writes a list of elements, in order, into one file that is complete or not there.
 
-    def process(self, element: list[Result]) -> Iterable[None]:
-        ordered = sorted(element, key=lambda result: (result.window_end_ms, result.key or ""))
-        write_lines(self._path, (result.to_json() for result in ordered))
+    Input: one list with all elements. Output: nothing.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        encode: Callable[[Any], str],
+        place: Callable[[Any], Any],
+        counter_name: str,
+    ) -> None:
+        """Touches no file yet.
+
+        Args:
+          path: of the file; an older one is replaced.
+          encode: an element to one line of ASCII, without its newline.
+          place: an element to what the lines are ordered by.
+          counter_name: counts the elements written.
+        """
+        self._path = path
+        self._encode = encode
+        self._place = place
+        self._written = metrics.counter(counter_name)
+
+    def process(self, element: list[Any]) -> Iterable[None]:
+        """Writes the file."""
+        write_lines(self._path, map(self._encode, sorted(element, key=self._place)))
         self._written.inc(len(element))
         return ()
+
+
+def _place(result: Result) -> tuple[int, str]:
+    return result.window_end_ms, result.key or ""
 
 
 def _write_samples(samples: list[Sample], path: str) -> None:

@@ -10,13 +10,14 @@ import threading
 import pytest
 
 from pipeline import cli
+from pipeline.console import print_lines
 from pipeline.dead_letter_choice import (
     DeadLetterChoice,
     OffsetChoice,
     add_dead_letter_flags,
     choice_from_flags,
 )
-from pipeline.dead_letter_console import follow_dead_letters, print_dead_letters
+from pipeline.dead_letter_console import follow_dead_letters
 from pipeline.dead_letter_json import dead_letter_to_json
 from pipeline.dead_letter_source import PathDeadLetters, source_from_flags
 from pipeline.errors import UsageError
@@ -100,7 +101,7 @@ def test_a_file_is_printed_as_it_is(tmp_path: pathlib.Path) -> None:
     path.write_text(line(1) + line(2))
     out = io.StringIO()
 
-    print_dead_letters(str(path), out)
+    print_lines(str(path), out)
 
     assert line(1) + line(2) == out.getvalue()
 
