@@ -1,10 +1,11 @@
 """A live run on a local Flink cluster: delay of the results, memory, size of checkpoints.
 
     python -m benchmarks.live_run --rate=5000 --minutes=12 --report=delay.md
-    python -m benchmarks.live_run --rate=2000 --minutes=60 --report=soak.md
+    python -m benchmarks.live_run --rate=2000 --minutes=61 --report=soak.md \\
+        --allowed_lateness_seconds=600
 
 Starts a Kafka, a Flink cluster and a producer of its own, counts with 30 s windows every 10 s,
-and ends all of it. The delay of a result is the time its record was written to the results
+and ends all of it. Other flags are the job's. The delay of a result is the time its record was written to the results
 topic less the end of its window. Needs Linux: memory is read from /proc.
 """
 
@@ -52,21 +53,21 @@ class Usage:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs it and prints a report; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("--rate", type=int, default=5000, help="lines a second")
     parser.add_argument("--minutes", type=float, default=12, help="how long lines come")
     parser.add_argument("--report", type=pathlib.Path, help="file for the report")
-    arguments = parser.parse_args(argv)
+    arguments, job_flags = parser.parse_known_args(argv)
     with tempfile.TemporaryDirectory(prefix="live-run-") as folder:
-        report = run(pathlib.Path(folder), arguments.rate, arguments.minutes)
+        report = run(pathlib.Path(folder), arguments.rate, arguments.minutes, job_flags)
     print(report)
     if arguments.report is not None:
         arguments.report.write_text(report + "\n", encoding="utf-8")
     return 0
 
 
-def run(folder: pathlib.Path, rate: int, minutes: float) -> str:
-    """Runs the job for so long and returns the report, in Markdown."""
+def run(folder: pathlib.Path, rate: int, minutes: float, job_flags: Sequence[str] = ()) -> str:
+    """Runs the job, with these flags, for so long and returns the report, in Markdown."""
     with EmbeddedKafka(folder / "kafka") as kafka, contextlib.ExitStack() as stack:
         kafka.create_topic(_TOPIC, _PARTITIONS)
         flags = live_parser("live_run").parse_args(
@@ -75,6 +76,7 @@ def run(folder: pathlib.Path, rate: int, minutes: float) -> str:
                 f"--input_topic={_TOPIC}",
                 f"--output=kafka:{_RESULTS}",
                 f"--run_dir={folder / 'flink'}",
+                *job_flags,
             ]
         )
         config = live_config_from_flags(flags)
@@ -97,7 +99,7 @@ def run(folder: pathlib.Path, rate: int, minutes: float) -> str:
             _say(json.dumps(dataclasses.asdict(usages[-1])))
         delays = _delays(kafka.bootstrap_servers)
         checkpoints = deployment.rest.checkpoints(_job_id(deployment))["counts"]
-    return _report(rate, minutes, delays, usages, checkpoints)
+    return _report(rate, minutes, job_flags, delays, usages, checkpoints)
 
 
 def _usage(deployment: Deployment, kafka: EmbeddedKafka, seconds: float) -> Usage:
@@ -158,6 +160,7 @@ def _delays(bootstrap_servers: str) -> list[float]:
 def _report(
     rate: int,
     minutes: float,
+    job_flags: Sequence[str],
     delays: list[float],
     usages: list[Usage],
     checkpoints: dict[str, int],
@@ -167,7 +170,8 @@ def _report(
     lines = [
         f"{rate:,} lines a second for {minutes:g} minutes, {_PARTITIONS} partitions, windows of "
         f"30 s every 10 s, {today}, Python {platform.python_version()}, "
-        f"{os.cpu_count()} cores, everything on one machine.",
+        f"{os.cpu_count()} cores, everything on one machine"
+        f"{''.join(f', {flag}' for flag in job_flags)}.",
         "",
         f"Delay of {len(ordered)} results after the end of their windows: median "
         f"{statistics.median(ordered):.2f} s, 95 % within {_quantile(ordered, 0.95):.2f} s, "
