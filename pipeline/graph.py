@@ -10,6 +10,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import SlidingWindows
 
 from pipeline.config import JobConfig
+from transforms.batch_records import BatchRecords
 from transforms.dead_letters import DeadLetter
 from transforms.keep_ledger import BalanceLedger, KeepLedger
 from transforms.ledger import LedgerRow
@@ -103,6 +104,7 @@ def count_panes(
     parts = [
         pipeline
         | f"ReadFromKafka[{name}]" >> source
+        | f"Batch[{name}]" >> BatchRecords()
         | f"FilterErrorLines[{name}]"
         >> CountPanes(
             config.rules,
