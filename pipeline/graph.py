@@ -10,7 +10,6 @@ import apache_beam as beam
 from apache_beam.transforms.window import SlidingWindows
 
 from pipeline.config import JobConfig
-from transforms.batch_records import BatchRecords
 from transforms.dead_letters import DeadLetter
 from transforms.keep_ledger import BalanceLedger, KeepLedger
 from transforms.ledger import LedgerRow
@@ -47,8 +46,8 @@ def build_graph(
     Args:
       pipeline: the pipeline to build in.
       config: the checked configuration.
-      sources: name to source; each gives a PCollection of Kafka records
-        (`transforms.records.KafkaRecord`).
+      sources: name to source; each gives a PCollection of batches of Kafka records
+        (`transforms.batches.Batch`).
     """
     counted = count_panes(pipeline, config, sources)
     results = count_windows(counted, config) | "FillSilence" >> FillSilence(
@@ -104,7 +103,6 @@ def count_panes(
     parts = [
         pipeline
         | f"ReadFromKafka[{name}]" >> source
-        | f"Batch[{name}]" >> BatchRecords()
         | f"FilterErrorLines[{name}]"
         >> CountPanes(
             config.rules,
