@@ -20,6 +20,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from transforms.clock import was_away
 from transforms.grid import Grid
 from transforms.panes import Counts
 
@@ -27,8 +28,6 @@ from transforms.panes import Counts
 STILL_MS = 5_000
 # or while none came: longer, because after a restart the first lines take a moment.
 STILL_WITHOUT_LINES_MS = 12_000
-# So many ticks without one mean that this did not run.
-_MISSED_TICKS = 4
 # Where the watermark stands still, a window becomes final so much later than the gate closes
 # (`transforms.pane_gate`): what the gate let pass is on its way.
 FINAL_MARGIN_MS = 60_000
@@ -266,16 +265,14 @@ class Settling:
             self.early = now
             yield Told(self.next_index, Counts(errors, lines), EARLY_REVISION, final=False)
 
-    def watermark_stands_still(
-        self, grid: Grid, now_ms: int, on_time_delay_ms: int, tick_ms: int
-    ) -> bool:
-        """Whether the next window is to be told though the watermark has not reached it.
-
-        To be asked every `tick_ms`.
-        """
-        if now_ms - self.tick_ms > _MISSED_TICKS * tick_ms:
+    def tick(self, now_ms: int, tick_ms: int) -> None:
+        """Takes note that the clock is looked at, which is to be every `tick_ms`."""
+        if was_away(self.tick_ms, now_ms, tick_ms):
             self.reached_ms = self.line_ms = now_ms
         self.tick_ms = now_ms
+
+    def watermark_stands_still(self, grid: Grid, now_ms: int, on_time_delay_ms: int) -> bool:
+        """Whether the next window is to be told though the watermark has not reached it."""
         over_ms = now_ms - grid.window_end_ms(self.next_index) - on_time_delay_ms
         still_ms = min(over_ms, now_ms - self.reached_ms)
         # A window further on than any that reaches back to before the end of this one.

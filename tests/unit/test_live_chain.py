@@ -142,6 +142,21 @@ def test_without_a_watermark_panes_close_by_the_clock() -> None:
     assert [TOO_LATE] == [one.reason for one in job.dead_letters]
 
 
+def test_lines_that_waited_while_the_job_was_stopped_are_not_too_late() -> None:
+    """However long it was: the clock went on, but the watermark had no time to come."""
+    job = chain()
+    job.bundle([record(5, b"k=a ERROR", 0)])
+    job.clock(10_000)
+    job.watermark(10_500)
+    job.now_ms = 7_200_000
+    job.clock(7_201_000)
+    job.bundle([record(15, b"k=a ERROR", 1), record(3_600, b"k=a ERROR", 2)])
+    job.tell_ledger(now=True)
+
+    assert [] == job.dead_letters
+    assert Tally(counted=3) == job.rows["errors/logs/0/*"].tally
+
+
 LINES = st.tuples(
     st.integers(0, 300_000),  # event time in ms
     st.sampled_from([b"k=a ERROR", b"k=a ok", b"k=b ERROR", b"k=b ok", b"ERROR", b"k=c ok"]),
