@@ -393,8 +393,9 @@ class _SettleFn(beam.DoFn):
             # All is final and told: the next line begins anew.
             state.clear()
             return
-        if self._timing.early_ms is not None:
-            yield from self._results(series, now.tell_early())
+        early_ms = self._timing.early_ms
+        if early_ms is not None:
+            yield from self._results(series, now.tell_early(now_ms, early_ms))
         self._set(series, now, on_time, final)
         tick.set(timestamp_of(now_ms + self._tick_ms(series)))
         state.write(now.to_state())

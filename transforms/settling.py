@@ -84,6 +84,7 @@ class Settling:
       late_lines: lines that came after their window was told, so far.
       too_late_lines: lines that came after their window was final, so far.
       early: window, error lines and lines of what was told early last.
+      early_ms: when that was, by the clock.
     """
 
     first: int
@@ -100,6 +101,7 @@ class Settling:
     late_lines: int = 0
     too_late_lines: int = 0
     early: tuple[int, int, int] = (0, 0, 0)
+    early_ms: int = 0
 
     @classmethod
     def begin(cls, index: int, now_ms: int) -> Settling:
@@ -257,12 +259,17 @@ class Settling:
         over = self.started and self.is_too_silent(max_silent_windows)
         return over and not self.windows and self.oldest_open() >= self.next_index
 
-    def tell_early(self) -> Iterator[Told]:
-        """Tells the next window before its end, if lines came since it was last told so."""
+    def tell_early(self, now_ms: int, every_ms: int) -> Iterator[Told]:
+        """Tells the next window before its end, if lines came since it was last told so.
+
+        At most once in `every_ms`, by the clock.
+        """
+        if now_ms - self.early_ms < every_ms:
+            return
         errors, lines, *_ = self.windows.get(self.next_index, _UNTOLD)
         now = (self.next_index, errors, lines)
         if lines and now != self.early:
-            self.early = now
+            self.early, self.early_ms = now, now_ms
             yield Told(self.next_index, Counts(errors, lines), EARLY_REVISION, final=False)
 
     def tick(self, now_ms: int, tick_ms: int) -> None:

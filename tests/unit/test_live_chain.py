@@ -132,6 +132,17 @@ def test_early_results_come_before_the_end_of_their_window() -> None:
     assert [(10, 1, -1, False), (10, 2, -1, False), (10, 2, 0, False)] == counts(job, None)
 
 
+def test_early_results_come_no_more_often_than_asked_for() -> None:
+    """What came meanwhile is told together."""
+    job = chain(timing=TIMING._replace(early_ms=4_000))
+    for second in range(1, 9):
+        job.clock(second * 1_000)
+        job.bundle([record(second, b"k=a ERROR", second)])
+    job.clock(10_000)
+
+    assert [(10, 3, -1, False), (10, 7, -1, False)] == counts(job, None)
+
+
 def test_without_a_watermark_panes_close_by_the_clock() -> None:
     """An empty partition holds the watermark back for ever; lines come too late all the same."""
     job = chain()
