@@ -1,8 +1,8 @@
-"""Plays the examples of the pages in docs/, so that page and code cannot disagree.
+r"""Plays the examples of the pages in docs/, so that page and code cannot disagree.
 
 An example is a code block without a language: commands behind `$`, before them the records that
 are in Kafka, after each what it shows. A record is `TOPIC[PARTITION]@OFFSET TIME LINE`; the line
-may hold bytes written as `\\xNN`. Times without a date are of 22 November 2026, and commands that
+may hold bytes written as `\xNN`. Times without a date are of 22 November 2026, and commands that
 look at what is there do so at noon.
 
 What follows `./run_flink.sh` is a timeline. In front of each line stands the time of day, which is
