@@ -85,6 +85,7 @@ def examples(name: str) -> list[Any]:
             block.append(line)
         elif line.startswith("#"):
             heading = line.lstrip("# ")
+    assert found, f"no examples in {name}"
     return found
 
 
@@ -188,9 +189,14 @@ class _Player:
         self._records = [_record(line) for line in head if line]
         played = list(head)
         for start, stop in itertools.pairwise([*starts, len(self._lines)]):
-            command, shown = self._lines[start], self._lines[start + 1 : stop]
-            played.append(command)
-            played += self._run(command.removeprefix("$ "), shown)
+            # A backslash at its end continues a command on the next line.
+            end = start + 1
+            while self._lines[end - 1].endswith("\\"):
+                end += 1
+            command = self._lines[start:end]
+            played += command
+            words = " ".join(line.removeprefix("$ ").removesuffix("\\") for line in command)
+            played += self._run(words, self._lines[end:stop])
         return played
 
     def _run(self, command: str, shown: list[str]) -> list[str]:
@@ -206,7 +212,9 @@ class _Player:
         streams = (out, err) if short or kept != words else (out, out)
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             self._call(kept, output_format="json" if short else "table")
-        lines = (err if ">/dev/null" in words else out).getvalue().splitlines()
+        told = (err if ">/dev/null" in words else out).getvalue()
+        # Editors do not keep spaces at the end of a line.
+        lines = [line.rstrip() for line in told.splitlines()]
         return [f"=> {_short(json.loads(line), live=False)}" for line in lines] if short else lines
 
     def _call(self, words: list[str], *, output_format: str) -> None:
