@@ -158,7 +158,7 @@ class LiveChain:
     def clock(self, at_ms: int) -> None:
         """Lets the clock go on to a time, tick by tick; the watermark stands still."""
         while self.now_ms < at_ms:
-            self.now_ms += 1_000
+            self.now_ms = min(self.now_ms + 1_000, at_ms)
             if self._gate_tick.due(self.now_ms):
                 self._close.look_at_the_clock(self._gate, self._close_timer, self._gate_tick)
             for series, cells in self._series.items():
