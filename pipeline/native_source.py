@@ -27,6 +27,7 @@ from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
+from transforms.clock import wall_clock_ms
 
 # Without an end: no offset is as high.
 NO_END = 2**63 - 1
@@ -250,7 +251,7 @@ class _TailFn(_ReadFn):
                     if mine is None:
                         return
                     yield _stamped(mine)
-                    _advance(estimator, max(mine.timestamps_ms))
+                    _advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
                     if mine is not batch:
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
@@ -270,12 +271,26 @@ def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:
     return batch.until(tracker.current_restriction().stop)
 
 
+def reached_ms(timestamps_ms: Sequence[int], now_ms: int) -> int | None:
+    """How far records take the watermark: to the highest timestamp that is not ahead of the clock.
+
+    A forged one in the future must not make all others late, and what comes later relies on a
+    watermark that is never ahead of the clock (docs/architecture.md, "Too late, exactly").
+    """
+    highest_ms = max(timestamps_ms)
+    if highest_ms <= now_ms:
+        return highest_ms
+    return max((time_ms for time_ms in timestamps_ms if time_ms <= now_ms), default=None)
+
+
 def _stamped(batch: MessageBatch) -> TimestampedValue:
     return TimestampedValue(batch, timestamp_of(max(batch.timestamps_ms)))
 
 
-def _advance(estimator: Any, time_ms: int) -> None:
+def _advance(estimator: Any, time_ms: int | None) -> None:
     """Moves the watermark on; it never goes back."""
+    if time_ms is None:
+        return
     reached = estimator.current_watermark()
     moment = timestamp_of(time_ms)
     if reached is None or moment > reached:

@@ -17,7 +17,7 @@ from pipeline import native_source
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.native_source import NO_END, ReadKafkaBatches, claim
+from pipeline.native_source import NO_END, ReadKafkaBatches, claim, reached_ms
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import (
     ExpiredOffsetError,
@@ -229,6 +229,13 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
     found = estimator.current_watermark()
     assert watermark_ms == (None if found is None else found.micros // 1000)
     assert Restriction(start, NO_END) == tracker.residual
+
+
+def test_a_time_in_the_future_moves_no_watermark() -> None:
+    """Neither a forged one nor that of a clock that is ahead."""
+    assert [30, 20, None] == [
+        reached_ms(times_ms, now_ms=30) for times_ms in ([10, 30], [20, 4_102_444_800_000], [31])
+    ]
 
 
 @given(
