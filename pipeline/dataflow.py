@@ -150,6 +150,7 @@ def require_cloud(config: JobConfig, options: Any) -> None:
     service = DataflowService(options)
     places = {"--temp_location": cloud.temp_location, "--staging_location": cloud.staging_location}
     places |= {"--template_location": cloud.template_location, "--output": config.output.path}
+    places |= {"--dead_letter": config.output.dead_letter, "--ledger": config.output.ledger}
     for flag, place in places.items():
         if place is not None and place.startswith(_STORAGE):
             service.require_bucket(flag, place)

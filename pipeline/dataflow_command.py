@@ -14,9 +14,7 @@ _PROG = "error-windows dataflow"
 _COMMANDS = {
     "status": "shows its id and state; exit code 1 if no job of the name runs",
     "cancel": "ends it at once: windows that are not over are not told",
-    "drain": "stops reading, and tells the windows that are open, not complete, before it ends",
 }
-_ASKED_FOR = {"cancel": "JOB_STATE_CANCELLED", "drain": "JOB_STATE_DRAINING"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,9 +34,9 @@ def main(argv: Sequence[str]) -> int:
     if job is None:
         print(f"no job {flags.job_name} runs")
         return EXIT_FAILED
-    if flags.command in _ASKED_FOR:
-        service.ask_for(job.id, _ASKED_FOR[flags.command])
-        print(f"job {flags.job_name} ({job.id}): asked to {flags.command}")
+    if flags.command == "cancel":
+        service.cancel(job.id)
+        print(f"job {flags.job_name} ({job.id}): asked to cancel")
     else:
         print(f"job {flags.job_name} ({job.id}): {state_name(job)}")
     return EXIT_DONE

@@ -42,6 +42,9 @@ _DEFAULTS = (
     # Beam would stage the list of all packages on this machine, with the addresses they came from.
     "--experiments=disable_logging_submission_environment",
 )
+_OF_LIVE_JOBS = ("--streaming",)
+# Workers know the coder of offset ranges once its module is loaded, which is to be first.
+_OF_BATCH_JOBS = ("--beam_plugins=pipeline.sources",)
 
 
 def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> PipelineOptions:
@@ -57,9 +60,8 @@ def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> Pipel
     """
     require_known_flags(arguments)
     _require_no_secrets(arguments)
-    options = PipelineOptions(
-        [*_DEFAULTS, *arguments, f"--job_name={job}", *(["--streaming"] if live else [])]
-    )
+    kind = _OF_LIVE_JOBS if live else _OF_BATCH_JOBS
+    options = PipelineOptions([*_DEFAULTS, *kind, *arguments, f"--job_name={job}"])
     if options.view_as(StandardOptions).streaming and not live:
         raise UsageError(
             "--streaming",

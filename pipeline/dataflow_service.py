@@ -87,14 +87,14 @@ class DataflowService:
             except (exceptions.BadRequest, exceptions.Forbidden, exceptions.NotFound) as error:
                 raise self._unknown_place(error) from None
 
-    def ask_for(self, job_id: str, state: str) -> None:
-        """Asks Dataflow to cancel or to drain a job (`JOB_STATE_CANCELLED`, `..._DRAINING`).
+    def cancel(self, job_id: str) -> None:
+        """Asks Dataflow to end a job at once.
 
         Raises:
           ServiceError: it does not.
         """
         with _answers("Dataflow"):
-            self._client.modify_job_state(job_id, state)
+            self._client.modify_job_state(job_id, "JOB_STATE_CANCELLED")
 
     def _unknown_place(self, error: exceptions.GoogleAPICallError) -> UsageError:
         # The service tells a wrong region from a wrong project by its words only.

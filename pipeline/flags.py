@@ -31,7 +31,7 @@ examples:
 other commands (each has its own --help):
   error-windows direct        the job on the DirectRunner, with a Kafka of its own if you name none
   error-windows flink         live counting on Flink, with a Kafka of its own if you name none
-  error-windows dataflow      status, cancel, drain: a job on Google Cloud Dataflow
+  error-windows dataflow      status, cancel: a job on Google Cloud Dataflow
   error-windows watch         the results of a live job as they come
   error-windows results       the results of a live job so far
   error-windows explain       what becomes of one record, and why

@@ -26,11 +26,6 @@ PROJECT, REGION, BUCKET = "acme-logs", "europe-west4", "acme-staging"
 ACTIVE = tuple(
     f"JOB_STATE_{state}" for state in ("PENDING", "QUEUED", "RUNNING", "DRAINING", "CANCELLING")
 )
-# What a job does that is asked for a state, and then comes to.
-_ON_THE_WAY = {
-    "JOB_STATE_CANCELLED": ["JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"],
-    "JOB_STATE_DRAINING": ["JOB_STATE_DRAINING", "JOB_STATE_DRAINED"],
-}
 _JOBS = re.compile(
     r"/v1b3/projects/(?P<project>[^/]+)/locations/(?P<region>[^/]+)/jobs"
     r"(?:/(?P<id>[^/]+)(?P<messages>/messages)?)?"
@@ -170,8 +165,8 @@ class GoogleCloud:
         if match["messages"]:
             return self._messages(job)
         if method == "PUT":
-            requested = dataflow.JobState(json.loads(body)["requestedState"]).name
-            job.state, *job.coming = _ON_THE_WAY[requested]
+            assert dataflow.JobState.JOB_STATE_CANCELLED == json.loads(body)["requestedState"]
+            job.state, job.coming = "JOB_STATE_CANCELLING", ["JOB_STATE_CANCELLED"]
             return job.to_json()
         self.on_look(job)
         if job.coming:

@@ -199,6 +199,8 @@ def test_a_job_with_an_end(cloud: GoogleCloud, kafka: _Kafka) -> None:
         job.request["type"],
         job.request["environment"]["version"]["job_type"],
     )
+    options = job.request["environment"]["sdkPipelineOptions"]["options"]
+    assert "pipeline.sources" in options["beam_plugins"]
     graph = cloud.graph()
     assert {"window_seconds": 30, "slide_seconds": 10} == shown(graph, "SlidingWindows")
     assert "min_level=ERROR" == shown(graph, "FilterErrorLines[*]")["filter"]
@@ -442,22 +444,19 @@ def test_a_job_is_asked_for_by_name(cloud: GoogleCloud, capsys: pytest.CaptureFi
     where = [flag for flag in cloud.flags if not flag.startswith("--runner")]
     capsys.readouterr()
 
-    codes = [
-        cli.main(["dataflow", command, *where])
-        for command in ("status", "drain", "status", "cancel", "status")
-    ]
+    codes = [cli.main(["dataflow", command, *where]) for command in ("status", "cancel", "status")]
 
-    assert [0, 0, 0, 0, 0] == codes
+    assert [0, 0, 0] == codes
     assert [
         f"job errors ({FIRST_ID}): RUNNING",
-        f"job errors ({FIRST_ID}): asked to drain",
-        f"job errors ({FIRST_ID}): DRAINING",
         f"job errors ({FIRST_ID}): asked to cancel",
         f"job errors ({FIRST_ID}): CANCELLING",
     ] == capsys.readouterr().out.splitlines()
     cloud.jobs[0].state = "JOB_STATE_CANCELLED"
     assert 1 == cli.main(["dataflow", "status", *where])
     assert "no job errors runs\n" == capsys.readouterr().out
+    assert 2 == cli.main(["dataflow", "cancel", *where[1:]])
+    assert "error: --project: missing." in capsys.readouterr().err
 
 
 def test_following_is_for_dataflow(capsys: pytest.CaptureFixture[str]) -> None:
