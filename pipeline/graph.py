@@ -90,8 +90,8 @@ def build_graph(
     Args:
       pipeline: the pipeline to build in.
       config: the checked configuration.
-      sources: name to source; each gives a PCollection of Kafka records
-        (`transforms.records.KafkaRecord`).
+      sources: name to source; each gives a PCollection of batches of Kafka records
+        (`transforms.batches.Batch`).
     """
     counted = count_panes(pipeline, config, sources)
     results = count_windows(counted, config) | "FillSilence" >> FillSilence(

@@ -19,9 +19,9 @@ from pipeline.graph import build_graph
 from pipeline.job import Files
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
+from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
-from pipeline.sources import ReadKafkaRanges
 from transforms.metrics import counted
 
 _BOUNDED_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
@@ -48,15 +48,11 @@ def run_bounded(
     """
     options = beam_options(beam_arguments)
     try:
-        service: Any = default_io_expansion_service() if expansion is None else expansion.address()
+        service: Any = None
+        if config.needs_java:
+            service = default_io_expansion_service() if expansion is None else expansion.address()
         with beam.Pipeline(options=options) as pipeline:
-            sources = {
-                cluster.source_name("*"): ReadKafkaRanges(
-                    cluster.properties, ranges[cluster.name], service
-                )
-                for cluster in config.clusters
-            }
-            outputs = build_graph(pipeline, config, sources)
+            outputs = build_graph(pipeline, config, bounded_sources(config, ranges, service))
             _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:
                 _ = outputs.samples | "WriteSamples" >> WriteSamples(files.samples)

@@ -231,17 +231,17 @@ class _ClosePanesFn(beam.DoFn):
         now = PaneGate.from_state(gate.read())
         now_ms = self._clock_ms()
         tick.set(timestamp_of(now_ms + _TICK_MS))
-        if now_ms - now.reached_ms < STILL_WITHOUT_LINES_MS:
-            return
+        now.tick(now_ms, _TICK_MS)
         before = now.next_pane
         while (
-            not now.is_silent(self._max_silent_panes)
+            now_ms - now.reached_ms >= STILL_WITHOUT_LINES_MS
+            and not now.is_silent(self._max_silent_panes)
             and now_ms >= self._closes_at_ms(now) + STILL_WITHOUT_LINES_MS
         ):
             now.close_next()
         if now.next_pane != before:
             self._set(now, close)
-            gate.write(now.to_state())
+        gate.write(now.to_state())
 
     def _closes_at_ms(self, now: PaneGate) -> int:
         return closes_at_ms(self._grid, now.next_pane, self._timing)
@@ -391,8 +391,9 @@ class _SettleFn(beam.DoFn):
         now_ms = self._clock_ms()
         lateness_ms, delay_ms = self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
         max_silent = self._max_silent_windows(series)
+        now.tick(now_ms, self._tick_ms(series))
         while not now.is_too_silent(max_silent) and now.watermark_stands_still(
-            self._grid, now_ms, delay_ms, self._tick_ms(series)
+            self._grid, now_ms, delay_ms
         ):
             yield from self._results(series, now.tell_next(max_silent))
         while now.oldest_open() < now.next_index and now.is_final_by_clock(
@@ -403,8 +404,9 @@ class _SettleFn(beam.DoFn):
             # All is final and told: the next line begins anew.
             state.clear()
             return
-        if self._timing.early_ms is not None:
-            yield from self._results(series, now.tell_early())
+        early_ms = self._timing.early_ms
+        if early_ms is not None:
+            yield from self._results(series, now.tell_early(now_ms, early_ms))
         self._set(series, now, on_time, final)
         tick.set(timestamp_of(now_ms + self._tick_ms(series)))
         state.write(now.to_state())

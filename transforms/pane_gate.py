@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from transforms.clock import was_away
 from transforms.grid import Grid
 from transforms.timing import Timing
 
@@ -23,17 +24,19 @@ class PaneGate:
       next_pane: the pane that is closed next.
       newest: the newest pane that holds a line.
       reached_ms: when the watermark last closed a pane, by the clock.
+      tick_ms: when the clock was last looked at.
     """
 
     closed: int | None
     next_pane: int
     newest: int
     reached_ms: int
+    tick_ms: int = 0
 
     @classmethod
     def begin(cls, pane: int, now_ms: int) -> PaneGate:
         """The state before the first line, which falls in `pane`."""
-        return cls(None, pane, pane, now_ms)
+        return cls(None, pane, pane, now_ms, now_ms)
 
     @classmethod
     def from_state(cls, stored: tuple[Any, ...]) -> PaneGate:
@@ -42,7 +45,7 @@ class PaneGate:
 
     def to_state(self) -> tuple[Any, ...]:
         """The state as plain values."""
-        return self.closed, self.next_pane, self.newest, self.reached_ms
+        return self.closed, self.next_pane, self.newest, self.reached_ms, self.tick_ms
 
     def is_closed(self, pane: int, max_silent_panes: int) -> bool:
         """Whether lines of the pane are too late.
@@ -62,6 +65,13 @@ class PaneGate:
         else:
             self.next_pane = min(self.next_pane, pane)
         self.newest = max(self.newest, pane)
+
+    def tick(self, now_ms: int, tick_ms: int) -> None:
+        """Takes note that the clock is looked at, which is to be every `tick_ms`."""
+        if was_away(self.tick_ms, now_ms, tick_ms):
+            # The watermark has not had the time to come.
+            self.reached_ms = now_ms
+        self.tick_ms = now_ms
 
     def close_next(self) -> None:
         """Closes the next pane, and with it all before."""

@@ -17,7 +17,7 @@ class Timing(NamedTuple):
       on_time_delay_ms: a window is told so long after its end.
       max_silence_ms: after so long without a line there are no more zeros.
       series_idle_ms: the same for each series of a key.
-      early_ms: how often a window is told before its end; None: not.
+      early_ms: how often a window is told before its end at most; None: not.
     """
 
     allowed_lateness_ms: int
