@@ -57,11 +57,11 @@ def run_on_dataflow(flags: argparse.Namespace, beam_arguments: Sequence[str]) ->
         config, ranges = _input(config, live, progress)
         prepare_topics(config, results=_topic(config.output.path))
         progress.clear()
-        with _java(config, progress.stage) as expansion:
+        with _java(config, progress.stage) as java:
             progress.stage("building the graph, and staging what workers need")
             from pipeline.dataflow_submission import follow, submit
 
-            job = submit(config, options, ranges, expansion.address())
+            job = submit(config, options, ranges, java.address() if java else "")
         progress.clear()
         if job.id is None:
             print(f"the graph of {config.job} is at {job.place}", file=sys.stderr)
@@ -112,19 +112,21 @@ def require_secrets_on_workers(config: JobConfig, options: Any) -> None:
     """Fails where the job would refer to a file of secrets that workers cannot have.
 
     Raises:
-      UsageError: the settings hold a secret, and the job runs in Beam's own images.
+      UsageError: the settings hold a secret, and the job runs in one of Beam's own images.
     """
     from pipeline.dataflow_options import has_own_images
 
     secrets = secret_settings(config)
-    if secrets and not has_own_images(options):
+    if secrets and not has_own_images(options, java=config.needs_java):
+        flags = "--sdk_container_image"
+        if config.needs_java:
+            flags += " and --sdk_harness_container_image_overrides"
         raise UsageError(
             "--consumer_config",
             f"it holds a secret ({secrets[0]}), which stays out of the job, and Beam's own images "
             "have no such file",
             got=config.properties_path,
-            fix="Give images that have it at this path: --sdk_container_image and "
-            "--sdk_harness_container_image_overrides (docs/dataflow.md).",
+            fix=f"Give images that have it at this path: {flags} (docs/dataflow.md).",
         )
 
 
@@ -199,7 +201,12 @@ def _input(config: JobConfig, live: bool, progress: Progress) -> tuple[JobConfig
 
 
 @contextlib.contextmanager
-def _java(config: JobConfig, show_progress: Callable[[str], None]) -> Iterator[ExpansionService]:
+def _java(
+    config: JobConfig, show_progress: Callable[[str], None]
+) -> Iterator[ExpansionService | None]:
+    if not config.needs_java:
+        yield None
+        return
     jar = None
     if config.java_runtime == "beam":
         from pipeline.local.beam_jars import fetch_expansion_jar

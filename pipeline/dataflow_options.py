@@ -103,10 +103,12 @@ def bucket_of(flag: str, path: str | None) -> str:
     return match["bucket"]
 
 
-def has_own_images(options: PipelineOptions) -> bool:
-    """Whether both the Python and the Java part run in images of the user's."""
+def has_own_images(options: PipelineOptions, *, java: bool) -> bool:
+    """Whether the Python part, and the Java part if there is one, run in images of the user's."""
     worker = options.view_as(WorkerOptions)
-    return bool(worker.sdk_container_image and worker.sdk_harness_container_image_overrides)
+    return bool(worker.sdk_container_image) and (
+        not java or bool(worker.sdk_harness_container_image_overrides)
+    )
 
 
 def _require_no_secrets(arguments: Sequence[str]) -> None:

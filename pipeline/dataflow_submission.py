@@ -16,18 +16,17 @@ from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyEx
 from apache_beam.runners.runner import PipelineState
 from google.api_core import exceptions
 
-from pipeline.config import KAFKA_OUTPUT, JobConfig, KafkaConfig
+from pipeline.config import KAFKA_OUTPUT, JobConfig
 from pipeline.dataflow_service import in_words
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
 from pipeline.graph import Outputs, build_graph, build_live_graph
-from pipeline.kafka_properties import KafkaProperties, is_secret
-from pipeline.kafka_secrets import public_properties
+from pipeline.kafka_properties import is_secret
 from pipeline.live_sinks import WriteResultsToKafka
 from pipeline.offset_ranges import OffsetRange
+from pipeline.readers import bounded_sources, live_sources
 from pipeline.runner import root_cause
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults
-from pipeline.sources import ReadKafkaRanges, read_unbounded
 from pipeline.stable_ids import StableIds
 from transforms.escape import escape_terminal
 
@@ -62,7 +61,7 @@ def submit(
       config: the checked configuration, every topic by name.
       options: Beam's (`pipeline.dataflow_options`).
       ranges: what to read, by cluster; None: without end.
-      expansion_address: of the expansion service, `host:port`.
+      expansion_address: of the expansion service, `host:port`; empty where Java has no part.
 
     Raises:
       ErrorWindowsError: the job is not there; the text says why.
@@ -123,35 +122,20 @@ class _Said(logging.Handler):
 def _build(
     pipeline: beam.Pipeline, config: JobConfig, ranges: Ranges | None, expansion_address: str
 ) -> None:
-    outputs: Outputs
-    if ranges is None:
-        outputs = build_live_graph(
-            pipeline,
-            config,
-            {
-                cluster.source_name(topic): read_unbounded(
-                    _settings(cluster, config), topic, expansion_address
-                )
-                for cluster in config.clusters
-                for topic in cluster.topics
-            },
-        )
-    else:
-        outputs = build_graph(
-            pipeline,
-            config,
-            {
-                cluster.source_name("*"): ReadKafkaRanges(
-                    KafkaProperties(_settings(cluster, config)),
-                    ranges[cluster.name],
-                    expansion_address,
-                )
-                for cluster in config.clusters
-            },
-        )
     kafka, place = config.kafka, config.output.path
     # Workers look for the file only where they need it.
     secrets_path = config.properties_path if any(map(is_secret, kafka.properties)) else None
+    outputs: Outputs
+    if ranges is None:
+        sources = live_sources(
+            config, expansion_address, on_cluster=True, properties_path=secrets_path
+        )
+        outputs = build_live_graph(pipeline, config, sources)
+    else:
+        sources = bounded_sources(
+            config, ranges, expansion_address, on_cluster=True, properties_path=secrets_path
+        )
+        outputs = build_graph(pipeline, config, sources)
     _ = outputs.results | "WriteResults" >> (
         WriteResultsToKafka(
             place.removeprefix(KAFKA_OUTPUT),
@@ -169,10 +153,6 @@ def _build(
         live=ranges is None,
         properties_path=secrets_path,
     )
-
-
-def _settings(cluster: KafkaConfig, config: JobConfig) -> dict[str, str]:
-    return public_properties(cluster.properties, config.properties_path)
 
 
 def _refusal(error: Exception, name: str) -> ErrorWindowsError:

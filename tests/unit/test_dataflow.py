@@ -14,12 +14,13 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.dataflow import dataflow_runner
 
-from pipeline import cli, dataflow, dataflow_submission
+from pipeline import cli, dataflow, readers
 from pipeline.config import JobConfig
+from pipeline.native_source import NO_END
 from pipeline.offset_ranges import OffsetRange
 from tests.dataflow_jobs import all_that_left, labels, shown
 from tests.google_cloud import BUCKET, PROJECT, REGION, GoogleCloud, Job
-from transforms.records import Record
+from transforms.batches import RecordBatch
 
 IMAGES = f"europe-docker.pkg.dev/{PROJECT}/jobs"
 PYTHON_IMAGE, JAVA_IMAGE = f"{IMAGES}/error-windows:1", f"{IMAGES}/error-windows-java:1"
@@ -40,8 +41,8 @@ CONSOLE = f"https://console.cloud.google.com/dataflow/jobs/{REGION}/{FIRST_ID}?p
 class _Lines(beam.PTransform):
     """Stands for the Kafka connector, which needs Java."""
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Record]:
-        return begin | beam.Create([]).with_output_types(Record)
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RecordBatch]:
+        return begin | beam.Create([]).with_output_types(RecordBatch)
 
 
 class _Kafka:
@@ -58,8 +59,9 @@ class _Kafka:
         return _Lines()
 
     @contextlib.contextmanager
-    def java(self, *_: object) -> Iterator[_Kafka]:
+    def java(self, *_: object, in_containers: bool, jar: pathlib.Path | None) -> Iterator[_Kafka]:
         """As the Java service, started."""
+        assert (True, None) == (in_containers, jar)
         self.expansions += 1
         yield self
 
@@ -83,9 +85,10 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> _Kafka:
     monkeypatch.setattr(dataflow, "KafkaConnection", lambda _: None)
     monkeypatch.setattr(dataflow, "find_ranges", ranges)
     monkeypatch.setattr(dataflow, "prepare_topics", lambda _, **__: None)
-    monkeypatch.setattr(dataflow, "_java", kafka.java)
-    monkeypatch.setattr(dataflow_submission, "read_unbounded", kafka.read)
-    monkeypatch.setattr(dataflow_submission, "ReadKafkaRanges", kafka.read)
+    monkeypatch.setattr(dataflow, "ExpansionService", kafka.java)
+    monkeypatch.setattr(readers, "_from_now_on", lambda *_: [OffsetRange("web", 0, 5, NO_END)])
+    monkeypatch.setattr(readers, "read_unbounded", kafka.read)
+    monkeypatch.setattr(readers, "ReadKafkaRanges", kafka.read)
     return kafka
 
 
@@ -360,6 +363,24 @@ def test_secrets_stay_out_of_the_job(
 
     references = {settings["sasl.jaas.config"] for settings in kafka.settings}
     assert {f"${{file:{path}:sasl.jaas.config}}"} == references
+    left = all_that_left(cloud)
+    assert (False, True) == (b"open-sesame" in left, str(path).encode() in left)
+
+
+def test_the_native_reader_needs_no_java(
+    cloud: GoogleCloud, kafka: _Kafka, tmp_path: pathlib.Path
+) -> None:
+    """One image, which has the file of secrets; the connector reads it there."""
+    path = tmp_path / "consumer.properties"
+    path.write_text(f"security.protocol=SASL_SSL\nsasl.jaas.config={JAAS}\n", encoding="utf-8")
+
+    for limit in ([], ["--max_num_records=3"]):
+        more = ["--kafka_reader=native", f"--consumer_config={path}", *limit]
+        assert 0 == _run(cloud, f"--job_name=job-{len(limit)}", *more)
+
+    pools = [job.request["environment"]["workerPools"][0] for job in cloud.jobs]
+    images = {one["containerImage"] for pool in pools for one in pool["sdkHarnessContainerImages"]}
+    assert ({PYTHON_IMAGE}, 0) == (images, kafka.expansions)
     left = all_that_left(cloud)
     assert (False, True) == (b"open-sesame" in left, str(path).encode() in left)
 
