@@ -229,9 +229,10 @@ class _TailFn(_ReadFn):
     def process(
         self,
         element: OffsetRange,
+        # In front: Beam gives it by its place and the next two by name.
+        finalizer: Any = beam.DoFn.BundleFinalizerParam,
         tracker: Any = _RESTRICTION,
         estimator: Any = _WATERMARK,
-        finalizer: Any = beam.DoFn.BundleFinalizerParam,
     ) -> Iterator[TimestampedValue]:
         """Reads for a moment and gives back to the runner."""
         start = tracker.current_restriction().start

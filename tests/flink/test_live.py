@@ -60,8 +60,9 @@ def _is_settled(results: list[dict[str, Any]], expected: list[dict[str, Any]]) -
 
 
 @needs_proc
+@pytest.mark.parametrize("reader", ["beam", "native"])
 def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
-    kafka: EmbeddedKafka, tmp_path: pathlib.Path
+    kafka: EmbeddedKafka, tmp_path: pathlib.Path, reader: str
 ) -> None:
     """Windows come out while lines come in, late lines amend them, and silence gives zeros."""
     environment = environment_of(tmp_path / "run")
@@ -70,7 +71,7 @@ def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
-            *("--samples=0", "--input_topic=logs"),
+            *("--samples=0", "--input_topic=logs", f"--kafka_reader={reader}"),
             f"--kafka_bootstrap_servers={kafka.bootstrap_servers}",
             "--consumer_property=auto.offset.reset=earliest",
             f"--window_seconds={WINDOW_SECONDS}",
