@@ -9,6 +9,7 @@ from confluent_kafka import TopicPartition
 
 from pipeline.config import NATIVE_READER, JobConfig, KafkaConfig
 from pipeline.kafka_connection import KafkaConnection
+from pipeline.kafka_properties import KafkaProperties
 from pipeline.kafka_secrets import public_properties
 from pipeline.native_source import NO_END, ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
@@ -16,7 +17,12 @@ from pipeline.sources import ReadKafkaRanges, read_unbounded
 
 
 def bounded_sources(
-    config: JobConfig, ranges: Mapping[str, Sequence[OffsetRange]], expansion_service: Any
+    config: JobConfig,
+    ranges: Mapping[str, Sequence[OffsetRange]],
+    expansion_service: Any,
+    *,
+    on_cluster: bool = False,
+    properties_path: str | None = None,
 ) -> dict[str, beam.PTransform]:
     """Sources that read offset ranges (by cluster), by name.
 
@@ -25,14 +31,26 @@ def bounded_sources(
       ranges: what to read.
       expansion_service: address or service object of the Java side, which the native reader does
         without.
+      on_cluster: whether others can read the graph, so that secrets must not be in it.
+      properties_path: the file with the secrets, the same on all hosts.
+
+    Raises:
+      ServiceError: there are secrets and no file for them.
     """
     sources = {}
     for cluster in config.clusters:
         source: beam.PTransform
         if cluster.reader == NATIVE_READER:
-            source = ReadKafkaBatches(cluster.properties, ranges[cluster.name])
+            source = ReadKafkaBatches(
+                cluster.properties.public() if on_cluster else cluster.properties,
+                ranges[cluster.name],
+                properties_path=properties_path if on_cluster else None,
+            )
         else:
-            source = ReadKafkaRanges(cluster.properties, ranges[cluster.name], expansion_service)
+            properties = cluster.properties
+            if on_cluster:
+                properties = KafkaProperties(public_properties(properties, properties_path))
+            source = ReadKafkaRanges(properties, ranges[cluster.name], expansion_service)
         sources[cluster.source_name("*")] = source
     return sources
 

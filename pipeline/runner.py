@@ -76,22 +76,20 @@ def run_bounded(
 def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     """Beam's options, with every flag known to Beam and fit for a bounded read.
 
-    Beam itself only logs an unknown flag and goes on without it.
-
     Raises:
       UsageError: a flag is unknown or its value wrong, or the runner is not offered.
     """
-    parser = FlagParser(add_help=False, allow_abbrev=False)
-    for options_class in _option_classes(PipelineOptions):
-        options_class._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(arguments))
-    if unknown:
-        _refuse(unknown[0], parser)
+    require_known_flags(arguments)
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
     runner = standard.runner or "DirectRunner"
     if runner.rpartition(".")[2] not in _BOUNDED_RUNNERS:
-        raise UsageError("--runner", "not offered yet", got=runner, fix="Use DirectRunner.")
+        raise UsageError(
+            "--runner",
+            "not offered here",
+            got=runner,
+            fix="Use DirectRunner; `error-windows` takes DataflowRunner too.",
+        )
     if standard.streaming:
         raise UsageError(
             "--streaming",
@@ -99,6 +97,20 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
             fix="Leave it away, or bound the read with --max_read_time.",
         )
     return options
+
+
+def require_known_flags(arguments: Sequence[str]) -> None:
+    """Fails for a flag that Beam does not know, which Beam itself would only log.
+
+    Raises:
+      UsageError: a flag is unknown or its value wrong.
+    """
+    parser = FlagParser(add_help=False, allow_abbrev=False)
+    for options_class in _option_classes(PipelineOptions):
+        options_class._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        _refuse(unknown[0], parser)
 
 
 def _option_classes(base: type[PipelineOptions]) -> list[type[PipelineOptions]]:

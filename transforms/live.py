@@ -4,6 +4,7 @@
 puts them into Beam's state and timers.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -273,7 +274,17 @@ class SettleWindows(beam.PTransform):
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         super().__init__()
+        self._grid = grid
+        self._timing = timing
         self._fn = _SettleFn(grid, job, timing, clock_ms)
+
+    def display_data(self) -> dict[str, Any]:
+        """Window, slide and lateness, for the runner's job page."""
+        return {
+            **dataclasses.asdict(self._grid),
+            "allowed_lateness_seconds": self._timing.allowed_lateness_ms // 1000,
+            "on_time_delay_seconds": self._timing.on_time_delay_ms / 1000,
+        }
 
     def expand(
         self, counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
