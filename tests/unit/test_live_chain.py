@@ -142,6 +142,32 @@ def test_without_a_watermark_panes_close_by_the_clock() -> None:
     assert [TOO_LATE] == [one.reason for one in job.dead_letters]
 
 
+def test_a_backlog_that_is_read_slowly_is_counted_in_full() -> None:
+    """The watermark decides what is too late, however far it is behind the clock."""
+    job = chain()
+    job.clock(1_000_000)
+    job.bundle([record(5, b"k=a ERROR", 0)])
+    job.watermark(15_000)
+    job.clock(1_600_000)
+    job.bundle([record(6, b"k=a ERROR", 1)])
+    job.watermark(200_000)
+
+    assert [] == job.dead_letters
+    assert [(10, 2), (20, 2), (30, 2)] == [row[:2] for row in counts(job, None) if row[3]][:3]
+
+
+def test_a_pause_of_the_job_closes_nothing_by_the_clock() -> None:
+    """What waited meanwhile is read after it, however long it was."""
+    job = chain()
+    job.bundle([record(5, b"k=a ERROR", 0)])
+    job.clock(20_000)
+    job.now_ms = 1_000_000
+    job.clock(1_010_000)
+    job.bundle([record(6, b"k=a ERROR", 1)])
+
+    assert [] == job.dead_letters
+
+
 LINES = st.tuples(
     st.integers(0, 300_000),  # event time in ms
     st.sampled_from([b"k=a ERROR", b"k=a ok", b"k=b ERROR", b"k=b ok", b"ERROR", b"k=c ok"]),
