@@ -41,6 +41,11 @@ class Tally(NamedTuple):
         return Tally(*(one + two for one, two in zip(self, other, strict=True)))
 
 
+def _any_usable(tally: Tally) -> bool:
+    """Whether a line among these could be used, so that its time is one to go by."""
+    return tally.counted + tally.filtered_out + tally.too_late > 0
+
+
 @dataclasses.dataclass(frozen=True)
 class LedgerRow:
     """One line of the ledger: a partition's minute of event time, or all of a partition.
@@ -122,8 +127,9 @@ class PartitionLedger:
         """Starts with nothing.
 
         Args:
-          keep_minutes: minutes of event time that have rows of their own, up to the newest; the
-            row of the whole partition counts the records of all others too.
+          keep_minutes: minutes of event time that have rows of their own, up to the newest in
+            which a line could be used, and so many later ones; the row of the whole partition
+            counts the records of all others too.
         """
         self._keep_minutes = keep_minutes
         self.first = self.next = -1
@@ -133,6 +139,7 @@ class PartitionLedger:
         self.repeated = 0
         self.holes: list[tuple[int, int]] = []
         self.minutes: dict[int, list[Any]] = {}
+        self.newest = -1
         self.changed: set[int] = set()
 
     def add(self, span: OffsetSpan) -> None:
@@ -142,7 +149,7 @@ class PartitionLedger:
         self.pending += span.pending
         for minute, tally, first, last in span.minutes:
             self.tally = self.tally.plus(Tally(*tally))
-            self._add_minute(minute, tally, first, last)
+            self._add_minute(minute, Tally(*tally), first, last)
 
     def _add_run(self, first: int, last: int) -> None:
         if self.next < 0:
@@ -179,19 +186,29 @@ class PartitionLedger:
         self.repeated += last - first + 1 - filled
 
     def _add_minute(self, minute: int, tally: Tally, first: int, last: int) -> None:
-        if self.minutes and minute <= max(self.minutes) - self._keep_minutes:
+        if minute > self.newest and _any_usable(tally):
+            # Forged times are of no use, and decide nothing.
+            self.newest = minute
+            oldest = minute - self._keep_minutes
+            for old in [old for old in self.minutes if old <= oldest]:
+                self._forget(old)
+        if self.newest >= 0 and minute <= self.newest - self._keep_minutes:
             return
         row = self.minutes.get(minute)
         if row is None:
             self.minutes[minute] = [tuple(tally), first, last]
-            oldest = max(self.minutes) - self._keep_minutes
-            for old in [old for old in self.minutes if old <= oldest]:
-                del self.minutes[old]
-                self.changed.discard(old)
         else:
             row[0] = tuple(Tally(*row[0]).plus(tally))
             row[1], row[2] = min(row[1], first), max(row[2], last)
         self.changed.add(minute)
+        if row is None and minute > self.newest:
+            ahead = [later for later in self.minutes if later > self.newest]
+            if len(ahead) > self._keep_minutes:
+                self._forget(max(ahead))
+
+    def _forget(self, minute: int) -> None:
+        del self.minutes[minute]
+        self.changed.discard(minute)
 
     def rows(self, job: str, topic: str, partition: int) -> Iterator[LedgerRow]:
         """The rows that changed since they were last asked for, and that of the partition."""

@@ -12,11 +12,13 @@ import apache_beam as beam
 from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
-from transforms.beam_time import timestamp_of
-from transforms.clock import wall_clock_ms
+from transforms.beam_time import milliseconds_of, timestamp_of
+from transforms.clock import wall_clock_ms, was_away
 from transforms.dead_letters import TOO_LATE, DeadLetter
+from transforms.event_timers import is_without_watermark, set_next
 from transforms.grid import Grid
 from transforms.key_bound import OTHER, KeyBound
 from transforms.offsets import OffsetSpan, decided
@@ -24,9 +26,9 @@ from transforms.pane_gate import PaneGate, closes_at_ms
 from transforms.panes import BundleCounts, Counts, Suspect
 from transforms.results import Result, format_time
 from transforms.series import TOTAL, key_of_series, series_of_key
-from transforms.settling import STILL_WITHOUT_LINES_MS, Settling, Told
+from transforms.settling import Settling, Told
 from transforms.silence import silence_of
-from transforms.timing import Timing
+from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS, Timing
 from transforms.typed import set_output_types
 
 _TICK_MS = 1_000
@@ -141,7 +143,7 @@ class _ClosePanesFn(beam.DoFn):
         open_panes = {pane for pane in panes if not now.is_closed(pane, self._max_silent_panes)}
         for pane in sorted(open_panes, reverse=True):
             now.saw(pane, self._max_silent_panes)
-        self._set(now, close)
+        self._set(now, close, now_ms)
         if now.to_state() != stored:
             gate.write(now.to_state())
 
@@ -208,16 +210,19 @@ class _ClosePanesFn(beam.DoFn):
             yield beam.pvalue.TaggedOutput(ClosePanes.SPANS, (place, decided(of_place)))
 
     @userstate.on_timer(_CLOSE)  # type: ignore[untyped-decorator]
-    def close_pane(
+    def close_panes(
         self,
+        fired: Timestamp = beam.DoFn.TimestampParam,
         gate: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_GATE),
         close: userstate.RuntimeTimer = beam.DoFn.TimerParam(_CLOSE),
     ) -> None:
-        """Closes a pane, and looks forward to the next one."""
+        """Closes panes that the watermark is past, and looks forward to the next one."""
         now = PaneGate.from_state(gate.read())
-        now.reached_ms = self._clock_ms()
-        now.close_next()
-        self._set(now, close)
+        now.reached_ms = now_ms = self._clock_ms()
+        fired_ms = milliseconds_of(fired)
+        while not now.is_silent(self._max_silent_panes) and self._closes_at_ms(now) <= fired_ms:
+            now.close_next()
+        self._set(now, close, now_ms)
         gate.write(now.to_state())
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
@@ -227,28 +232,39 @@ class _ClosePanesFn(beam.DoFn):
         close: userstate.RuntimeTimer = beam.DoFn.TimerParam(_CLOSE),
         tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
     ) -> None:
-        """Closes panes that the watermark would have closed, where that stands still."""
+        """Closes panes that the watermark would have closed, where there is none."""
         now = PaneGate.from_state(gate.read())
         now_ms = self._clock_ms()
         tick.set(timestamp_of(now_ms + _TICK_MS))
-        now.tick(now_ms, _TICK_MS)
+        if was_away(now.tick_ms, now_ms, _TICK_MS):
+            # The job begins again, maybe with another allowed lateness.
+            now.reached_ms = now_ms
+            self._set(now, close, now_ms)
+        now.tick_ms = now_ms
         before = now.next_pane
-        while (
-            now_ms - now.reached_ms >= STILL_WITHOUT_LINES_MS
-            and not now.is_silent(self._max_silent_panes)
-            and now_ms >= self._closes_at_ms(now) + STILL_WITHOUT_LINES_MS
+        if not now.is_silent(self._max_silent_panes) and is_without_watermark(
+            now, close, now_ms, due_ms=self._closes_at_ms(now)
         ):
-            now.close_next()
+            while (
+                not now.is_silent(self._max_silent_panes)
+                and now_ms >= self._closes_at_ms(now) + STILL_WITHOUT_LINES_MS
+            ):
+                now.close_next()
         if now.next_pane != before:
-            self._set(now, close)
+            self._set(now, close, now_ms)
         gate.write(now.to_state())
 
     def _closes_at_ms(self, now: PaneGate) -> int:
         return closes_at_ms(self._grid, now.next_pane, self._timing)
 
-    def _set(self, now: PaneGate, close: userstate.RuntimeTimer) -> None:
+    def _set(self, now: PaneGate, close: userstate.RuntimeTimer, now_ms: int) -> None:
         if not now.is_silent(self._max_silent_panes):
-            close.set(timestamp_of(self._closes_at_ms(now)))
+            set_next(
+                close,
+                lambda pane: closes_at_ms(self._grid, pane, self._timing),
+                now.next_pane,
+                now_ms,
+            )
 
 
 class SettleWindows(beam.PTransform):
@@ -351,15 +367,20 @@ class _SettleFn(beam.DoFn):
     def emit_on_time(
         self,
         series: str = beam.DoFn.KeyParam,
+        fired: Timestamp = beam.DoFn.TimestampParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
-        """Tells amended windows and the next one, and looks forward to the one after it."""
+        """Tells amended windows and those that are over, and looks forward to the next one."""
+        max_silent, fired_ms = self._max_silent_windows(series), milliseconds_of(fired)
 
         def tell(now: Settling) -> Iterator[Told]:
             now.reached_ms = self._clock_ms()
-            return now.tell_next(self._max_silent_windows(series))
+            while (
+                not now.is_too_silent(max_silent) and self._on_time_ms(now.next_index) <= fired_ms
+            ):
+                yield from now.tell_next(max_silent)
 
         yield from self._fire(series, state, on_time, final, tell)
 
@@ -367,12 +388,21 @@ class _SettleFn(beam.DoFn):
     def emit_final(
         self,
         series: str = beam.DoFn.KeyParam,
+        fired: Timestamp = beam.DoFn.TimestampParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
-        """Tells the oldest window that is not final for the last time."""
-        yield from self._fire(series, state, on_time, final, Settling.tell_final)
+        """Tells windows for the last time that the watermark is past by the allowed lateness."""
+        fired_ms = milliseconds_of(fired)
+
+        def tell(now: Settling) -> Iterator[Told]:
+            while (
+                now.oldest_open() < now.next_index and self._final_ms(now.oldest_open()) <= fired_ms
+            ):
+                yield from now.tell_final()
+
+        yield from self._fire(series, state, on_time, final, tell)
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def look_at_the_clock(
@@ -396,10 +426,14 @@ class _SettleFn(beam.DoFn):
             self._grid, now_ms, delay_ms
         ):
             yield from self._results(series, now.tell_next(max_silent))
-        while now.oldest_open() < now.next_index and now.is_final_by_clock(
-            self._grid, now_ms, lateness_ms + delay_ms
+        oldest = now.oldest_open()
+        if oldest < now.next_index and is_without_watermark(
+            now, on_time, now_ms, due_ms=self._final_ms(oldest) + FINAL_MARGIN_MS
         ):
-            yield from self._results(series, now.tell_final())
+            while now.oldest_open() < now.next_index and now.is_final_by_clock(
+                self._grid, now_ms, lateness_ms + delay_ms
+            ):
+                yield from self._results(series, now.tell_final())
         if now.is_over(max_silent):
             # All is final and told: the next line begins anew.
             state.clear()
@@ -445,13 +479,18 @@ class _SettleFn(beam.DoFn):
         on_time: userstate.RuntimeTimer,
         final: userstate.RuntimeTimer,
     ) -> None:
-        delay_ms = self._timing.on_time_delay_ms
+        now_ms = self._clock_ms()
         if not now.is_too_silent(self._max_silent_windows(series)):
-            on_time.set(timestamp_of(self._grid.window_end_ms(now.next_index) + delay_ms))
+            set_next(on_time, self._on_time_ms, now.next_index, now_ms)
         oldest = now.oldest_open()
         if oldest < now.next_index:
-            end_ms = self._grid.window_end_ms(oldest) + delay_ms
-            final.set(timestamp_of(end_ms + self._timing.allowed_lateness_ms))
+            set_next(final, self._final_ms, oldest, now_ms)
+
+    def _on_time_ms(self, index: int) -> int:
+        return self._grid.window_end_ms(index) + self._timing.on_time_delay_ms
+
+    def _final_ms(self, index: int) -> int:
+        return self._on_time_ms(index) + self._timing.allowed_lateness_ms
 
     def _results(self, series: str, told: Iterable[Told]) -> Iterator[Result]:
         for index, counts, revision, final in told:

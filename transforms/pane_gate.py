@@ -23,7 +23,8 @@ class PaneGate:
       closed: all panes up to this one are closed; None: none is.
       next_pane: the pane that is closed next.
       newest: the newest pane that holds a line.
-      reached_ms: when the watermark last closed a pane, by the clock.
+      reached_ms: when there last was a watermark for certain, by the clock.
+      probed_ms: when it was last asked whether there is one.
       tick_ms: when the clock was last looked at.
     """
 
@@ -31,12 +32,13 @@ class PaneGate:
     next_pane: int
     newest: int
     reached_ms: int
+    probed_ms: int = 0
     tick_ms: int = 0
 
     @classmethod
     def begin(cls, pane: int, now_ms: int) -> PaneGate:
         """The state before the first line, which falls in `pane`."""
-        return cls(None, pane, pane, now_ms, now_ms)
+        return cls(None, pane, pane, now_ms, tick_ms=now_ms)
 
     @classmethod
     def from_state(cls, stored: tuple[Any, ...]) -> PaneGate:
@@ -45,7 +47,7 @@ class PaneGate:
 
     def to_state(self) -> tuple[Any, ...]:
         """The state as plain values."""
-        return self.closed, self.next_pane, self.newest, self.reached_ms, self.tick_ms
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
     def is_closed(self, pane: int, max_silent_panes: int) -> bool:
         """Whether lines of the pane are too late.

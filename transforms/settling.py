@@ -23,15 +23,10 @@ from typing import Any, NamedTuple
 from transforms.clock import was_away
 from transforms.grid import Grid
 from transforms.panes import Counts
+from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS
 
-# The watermark stands still when it has reached no window for so long, while newer lines came,
+# The watermark stands still when it has reached no window for so long, while newer lines came.
 STILL_MS = 5_000
-# or while none came: longer, because after a restart the first lines take a moment.
-STILL_WITHOUT_LINES_MS = 12_000
-# Where the watermark stands still, a window becomes final so much later than the gate closes
-# (`transforms.pane_gate`): what the gate let pass is on its way.
-FINAL_MARGIN_MS = 60_000
-
 
 EARLY_REVISION = -1
 """The revision of what is told of a window before its end."""
@@ -77,7 +72,7 @@ class Settling:
       windows: those that are not final and hold lines.
       gaps: first and one past the last of the windows that long silences left out, and that are
         not as old as final ones.
-      reached_ms: when the watermark last reached a window, by the clock.
+      reached_ms: when there last was a watermark for certain, by the clock.
       line_ms: when a line last came, by the clock.
       tick_ms: when the clock was last looked at.
       skipped: windows in silences too long to be told, so far.
@@ -85,6 +80,7 @@ class Settling:
       too_late_lines: lines that came after their window was final, so far.
       early: window, error lines and lines of what was told early last.
       early_ms: when that was, by the clock.
+      probed_ms: when it was last asked whether there is a watermark, by the clock.
     """
 
     first: int
@@ -102,6 +98,7 @@ class Settling:
     too_late_lines: int = 0
     early: tuple[int, int, int] = (0, 0, 0)
     early_ms: int = 0
+    probed_ms: int = 0
 
     @classmethod
     def begin(cls, index: int, now_ms: int) -> Settling:
@@ -289,10 +286,10 @@ class Settling:
         return min(still_ms, now_ms - self.line_ms) >= STILL_WITHOUT_LINES_MS
 
     def is_final_by_clock(self, grid: Grid, now_ms: int, final_after_ms: int) -> bool:
-        """Whether the oldest open window is to be final though the watermark stands still.
+        """Whether the oldest open window is to be final by the clock, as there is no watermark.
 
-        `final_after_ms` is how long after its end the watermark would make it so.
+        `final_after_ms` is how long after its end a watermark would make it so.
         """
         end_ms = grid.window_end_ms(self.oldest_open())
         due_ms = end_ms + final_after_ms + STILL_WITHOUT_LINES_MS + FINAL_MARGIN_MS
-        return now_ms >= due_ms and now_ms - self.reached_ms >= STILL_WITHOUT_LINES_MS
+        return now_ms >= due_ms

@@ -7,6 +7,11 @@ from typing import NamedTuple
 # Lines reach Kafka a moment after their time, and Beam's connector takes a partition without
 # newer records to be up to the present: without a delay nearly every window would be amended.
 DEFAULT_ON_TIME_DELAY_MS = 500
+# There is no watermark if none shows for so long: after a restart it takes a moment.
+STILL_WITHOUT_LINES_MS = 12_000
+# Where there is no watermark, a window becomes final so much later than the gate closes
+# (`transforms.pane_gate`): what the gate let pass is on its way.
+FINAL_MARGIN_MS = 60_000
 
 
 class Timing(NamedTuple):

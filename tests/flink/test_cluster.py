@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from pipeline.result_source import PathResults
 from tests.chaos.judge import judge
 from tests.chaos.producer import LineProducer
 from tests.chaos.results import ResultFollower
+from tests.flink.commands import Commands
 from tests.processes import (
     DEADLINE_SECONDS,
     environment_of,
@@ -31,30 +31,6 @@ WINDOW_SECONDS, SLIDE_SECONDS = 6, 2
 SEEN_WINDOWS = 3
 
 
-class Commands:
-    """Runs `error-windows flink ...` with a run folder of the test."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
-
-    def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        """Runs a command to its end and returns (stdout, stderr)."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "pipeline", "flink", *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert code == ended.returncode, ended.stderr
-        return ended.stdout, ended.stderr
-
-    def status(self) -> dict[str, Any]:
-        """What `status --json` says."""
-        found: dict[str, Any] = json.loads(self.run("status", "--json")[0])
-        return found
-
-
 @pytest.fixture
 def kafka(tmp_path: pathlib.Path) -> Iterator[EmbeddedKafka]:
     """A broker with the topics `logs`, of two partitions, and `idle`, without a record."""
@@ -62,18 +38,6 @@ def kafka(tmp_path: pathlib.Path) -> Iterator[EmbeddedKafka]:
         broker.create_topic("logs", 2)
         broker.create_topic("idle")
         yield broker
-
-
-@pytest.fixture
-def commands(tmp_path: pathlib.Path) -> Iterator[Commands]:
-    """Commands whose processes are all gone at the end."""
-    environment = environment_of(tmp_path / "run")
-    found = Commands(environment)
-    try:
-        yield found
-    finally:
-        found.run("stop")
-    assert [] == wait_until_none_is_left(environment)
 
 
 def test_a_job_is_exact_through_rescaling_savepoints_and_a_changed_graph(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import pathlib
 import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
 import pytest
 
+from pipeline.dead_letter_source import PathDeadLetters
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.produce import Record, produce_records
 from pipeline.result_table import ResultTable
+from tests.chaos.judge import differences
+from tests.chaos.results import end_ms
+from tests.chaos.waiting import now_ms, wait_until
+from tests.full import FULL
 from tests.processes import (
     DEADLINE_SECONDS,
     environment_of,
@@ -25,12 +30,17 @@ from tests.processes import (
     wait_until_none_is_left,
 )
 from tests.reference import reference_results
+from transforms.dead_letters import TOO_LATE
 
 pytestmark = pytest.mark.flink
 
-WINDOW_SECONDS, SLIDE_SECONDS, LATENESS_SECONDS = 6, 2, 20
-RATE, LINES = 100, 1_500
-SILENT_WINDOWS = 3
+WINDOW_SECONDS, SLIDE_SECONDS, SILENCE_SECONDS = (30, 10, 180) if FULL else (6, 2, 20)
+LATENESS_SECONDS = 20
+RATE = 100
+LINES = RATE * SLIDE_SECONDS * 7
+# The others come after them: a window with lines and no error is among theirs.
+_WITH_ERRORS = LINES * 2 // 7
+_LOG = logging.getLogger(__name__)
 
 
 @pytest.fixture
@@ -45,33 +55,55 @@ def _records(sent: list[tuple[int, bytes]]) -> Iterator[Record]:
     """Lines of the present, each up to 3 s older than the one before may be; noted in `sent`."""
     chance = random.Random(7)
     for number in range(LINES):
-        timestamp_ms = int(time.time() * 1000) - chance.choice((0, 0, 0, 500, 3_000))
-        line = b"[ERROR] no" if number % 5 == 0 else b"[INFO] yes"
+        timestamp_ms = now_ms() - chance.choice((0, 0, 0, 500, 3_000))
+        is_error = number < _WITH_ERRORS and number % 5 == 0
+        line = b"[ERROR] no" if is_error else b"[INFO] yes"
         sent.append((timestamp_ms, line))
         yield Record(value=line, timestamp_ms=timestamp_ms, partition=number % 2)
 
 
-def _is_settled(results: list[dict[str, Any]], expected: list[dict[str, Any]]) -> bool:
-    """Whether every expected window is final, and some silent ones behind them are out."""
-    final = {result["window_end"] for result in results if result["final"]}
-    last = expected[-1]["window_end"]
-    silent = {result["window_end"] for result in results if result["window_end"] > last}
-    return len(silent) >= SILENT_WINDOWS and all(one["window_end"] in final for one in expected)
+class Printed:
+    """Results of a command as it prints them, with the moments at which they came."""
+
+    def __init__(self, stdout: IO[str]) -> None:
+        self._stdout = stdout
+        self._table = ResultTable()
+        self.delays_ms: dict[int, int] = {}
+
+    def read_until(self, is_enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Reads results up to the first for which this is true, and returns it."""
+        for line in self._stdout:
+            result = json.loads(line)
+            self._table.add(result)
+            if result["revision"] == 0 and not result["final"]:
+                self.delays_ms[end_ms(result)] = now_ms() - end_ms(result)
+            if is_enough(result):
+                return dict(result)
+        raise AssertionError("the command has ended")
+
+    def settled(self) -> list[dict[str, Any]]:
+        """What a reader has kept by now."""
+        return self._table.settled()
 
 
 @needs_proc
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("reader", ["beam", "native"])
-def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
+def test_live_results_settle_to_the_reference_through_a_silence(
     kafka: EmbeddedKafka, tmp_path: pathlib.Path, reader: str
 ) -> None:
-    """Windows come out while lines come in, late lines amend them, and silence gives zeros."""
+    """Windows come out while lines come in, late lines amend them, and silence gives zeros.
+
+    Zeros go on, each window told on time, until a line comes, which shows in the next window. What
+    comes after its window was final is a dead letter. Ctrl-C leaves nothing.
+    """
     environment = environment_of(tmp_path / "run")
     sent: list[tuple[int, bytes]] = []
-    results: list[dict[str, Any]] = []
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
             *("--samples=0", "--input_topic=logs", f"--kafka_reader={reader}"),
+            f"--dead_letter={tmp_path / 'dead'}",
             f"--kafka_bootstrap_servers={kafka.bootstrap_servers}",
             "--consumer_property=auto.offset.reset=earliest",
             f"--window_seconds={WINDOW_SECONDS}",
@@ -90,23 +122,55 @@ def test_live_results_settle_to_the_reference_and_ctrl_c_leaves_nothing(
         expected = reference_results(
             sent, window_seconds=WINDOW_SECONDS, slide_seconds=SLIDE_SECONDS
         )
-        for line in job.stdout:
-            results.append(json.loads(line))
-            if _is_settled(results, expected):
-                break
+        printed = Printed(job.stdout)
+        last_ms = end_ms(expected[-1])
+        silent_ms = last_ms + max(SILENCE_SECONDS, LATENESS_SECONDS + SLIDE_SECONDS) * 1000
+        printed.read_until(lambda one: one["revision"] == 0 and end_ms(one) >= silent_ms)
+        silent = [one for one in printed.settled() if last_ms < end_ms(one) <= silent_ms]
+
+        late = (sent[0][0], b"[ERROR] too late")
+        error = (now_ms(), b"[ERROR] again")
+        for time_ms, line in (late, error):
+            record = Record(value=line, timestamp_ms=time_ms, partition=0)
+            produce_records(kafka.bootstrap_servers, "logs", [record])
+        shown = printed.read_until(lambda one: one["count"] > 0 and end_ms(one) > silent_ms)
+        end = end_ms(shown) + (WINDOW_SECONDS - SLIDE_SECONDS) * 1000
+        printed.read_until(lambda one: one["revision"] == 0 and end_ms(one) >= end)
+        dead_letters = wait_until(
+            lambda: list(PathDeadLetters(tmp_path / "dead").read_all()),
+            what="a dead letter",
+            timeout_seconds=DEADLINE_SECONDS,
+        )
         job.send_signal(signal.SIGINT)
         stderr = job.stderr.read()
         assert 130 == job.wait(DEADLINE_SECONDS)
 
-    kept = ResultTable()
-    for result in results:
-        kept.add(result)
-    table = {result["id"]: result for result in kept.settled()}
+    table = {one["id"]: one for one in printed.settled()}
     assert expected == [table[one["id"]] | {"revision": 0} for one in expected]
-    silent = [one for one in results if one["window_end"] > expected[-1]["window_end"]]
-    assert {(0, "no_input")} == {(one["count"], one["silence"]) for one in silent}
+    assert {"no_errors", None} == {one["silence"] for one in expected}
+    assert [(0, "no_input")] * len(silent) == [(one["count"], one["silence"]) for one in silent]
+    assert list(range(last_ms, silent_ms, SLIDE_SECONDS * 1000)) == [
+        end_ms(one) - SLIDE_SECONDS * 1000 for one in silent
+    ]
+    assert 0 < end_ms(shown) - error[0] <= SLIDE_SECONDS * 1000
+    assert [] == differences(
+        reference_results(
+            [*sent, error], window_seconds=WINDOW_SECONDS, slide_seconds=SLIDE_SECONDS
+        ),
+        printed.settled(),
+    )
+    assert [(TOO_LATE, *late)] == [
+        (one.reason, one.record.timestamp, one.record.value) for one in dead_letters
+    ]
     assert "interrupted\n" == stderr
     assert [] == wait_until_none_is_left(environment)
+    delays = sorted(printed.delays_ms[end_ms(one)] for one in silent)
+    _LOG.info(
+        "%d windows of silence, told %d to %d ms after their ends, median %d; "
+        "the line after it in revision %d of its window, %d ms after its end, %d ms after the line",
+        *(len(silent), delays[0], delays[-1], delays[len(delays) // 2]),
+        *(shown["revision"], printed.delays_ms[end_ms(shown)], end_ms(shown) - error[0]),
+    )
 
 
 @needs_proc

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import pty
-import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,110 +15,55 @@ import pytest
 
 from pipeline.dead_letter_json import dead_letter_from_json
 from pipeline.local.kafka_broker import EmbeddedKafka
-from tests.integration.test_job import Sent, command, run_job, send
-from tests.reference import reference_results
-from transforms.dead_letters import NO_VALUE, OVERSIZED, TIMESTAMP
+from tests.integration.test_job import command, run_job
+from tests.mixed_records import (
+    MAX_LINE_BYTES,
+    PARTITIONS,
+    TOPIC_SETTINGS,
+    expected_ledger,
+    expected_results,
+    mixed_records,
+    reason_of,
+)
+from tests.sending import Sent, send
 
 pytestmark = pytest.mark.kafka
 
 START_MS = 1_764_000_000_000
-FORGED = {1: 4_102_444_800_000, 2: 86_400_000}  # 2100 and 1970
-PARTITIONS = 4
-SECONDS = 900
-
-
-def _records(seed: int, count: int) -> list[Sent]:
-    """Disordered JSON lines of three services, a silence of two minutes, and what is no use."""
-    chance = random.Random(seed)
-    records = []
-    for number in range(count):
-        seconds = chance.uniform(0, SECONDS)
-        if 300 <= seconds < 420:
-            seconds += 120
-        kind = chance.randrange(200)
-        service, level = chance.choice(("cart", "pay", "web")), chance.choice(("error", "info"))
-        value: bytes | None = b'{"level":"%s","service":"%s","n":%d}' % (
-            level.encode(),
-            service.encode(),
-            number,
-        )
-        timestamp_ms = START_MS + round(seconds * 1000)
-        if kind == 0:
-            value = None
-        elif kind in FORGED:
-            timestamp_ms = FORGED[kind]
-        elif kind == 3:
-            value = b'{"level":"error","pad":"%s"}' % (b"x" * 500)
-        records.append(Sent(timestamp_ms, value, chance.randrange(PARTITIONS), key=b"k"))
-    return records
-
-
-def _reason(record: Sent) -> str | None:
-    if record.value is None:
-        return NO_VALUE
-    if len(record.value) > 200:
-        return OVERSIZED
-    return TIMESTAMP if record.timestamp_ms in FORGED.values() else None
 
 
 def test_every_record_is_counted_once_or_told_with_its_reason(
     kafka: EmbeddedKafka, topic: Callable[..., str], tmp_path: pathlib.Path
 ) -> None:
     """Results of every series equal the reference; the rest are dead letters, byte for byte."""
-    # Brokers refuse times that are more than an hour ahead, unless they are told not to.
-    name = topic(PARTITIONS, {"message.timestamp.after.max.ms": str(2**62)})
-    records = _records(5, 20_000)
+    name = topic(PARTITIONS, TOPIC_SETTINGS)
+    records = mixed_records(5, 20_000, start_ms=START_MS)
     send(kafka, name, records)
 
     ran = run_job(
         kafka,
         name,
         "--group_by=service",
-        "--max_line_bytes=200",
+        f"--max_line_bytes={MAX_LINE_BYTES}",
         f"--dead_letter={tmp_path / 'dead.jsonl'}",
         f"--ledger={tmp_path / 'ledger.jsonl'}",
     )
 
-    usable = [(one.timestamp_ms, one.value) for one in records if _reason(one) is None]
-    assert ran.results == reference_results(
-        usable,
-        is_error=lambda line: json.loads(line)["level"] == "error",
-        key_of=lambda line: json.loads(line)["service"],
-    )
+    assert expected_results(records) == ran.results
 
     letters = [
         dead_letter_from_json(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()
     ]
-    useless = [one for one in records if _reason(one) is not None]
-    assert sorted((_reason(one) or "", one.timestamp_ms, one.value or b"") for one in useless) == (
-        sorted((one.reason, one.record.timestamp, one.record.value or b"") for one in letters)
-    )
+    useless = [one for one in records if reason_of(one) is not None]
+    assert sorted(
+        (reason_of(one) or "", one.timestamp_ms, one.value or b"") for one in useless
+    ) == (sorted((one.reason, one.record.timestamp, one.record.value or b"") for one in letters))
 
     rows = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
     whole = [row for row in rows if row["minute"] is None]
     assert [True] * PARTITIONS == [row["balanced"] for row in whole]
-    errors = sum(json.loads(value or b"")["level"] == "error" for _, value in usable)
-    reasons = [_reason(one) for one in useless]
-    assert {
-        "read": len(records),
-        "counted": errors,
-        "filtered_out": len(usable) - errors,
-        "bad": reasons.count(NO_VALUE) + reasons.count(TIMESTAMP),
-        "oversized": reasons.count(OVERSIZED),
-        "missing": 0,
-        "repeated": 0,
-    } == {
-        field: sum(row[field] for row in whole)
-        for field in (
-            "read",
-            "counted",
-            "filtered_out",
-            "bad",
-            "oversized",
-            "missing",
-            "repeated",
-        )
-    }
+    expected = expected_ledger(records)
+    assert expected == {field: sum(row[field] for row in whole) for field in expected}
 
 
 def test_several_clusters_are_counted_together_and_apart(

@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.local.kafka_broker import EmbeddedKafka
-from tests.integration.test_job import ERROR, INFO, START_MS, Sent, send
+from tests.integration.test_job import ERROR, INFO, START_MS
+from tests.sending import Sent, send
 
 pytestmark = pytest.mark.kafka
 

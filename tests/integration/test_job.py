@@ -1,7 +1,4 @@
-"""The whole job, as a command, on a real Kafka, beside the reference model.
-
-Topics are filled with kafka-python, a client that the job does not use.
-"""
+"""The whole job, as a command, on a real Kafka, beside the reference model."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 from confluent_kafka import Producer
-from kafka import KafkaProducer
 
 from pipeline.local.kafka_broker import EmbeddedKafka
 from tests.reference import has_word_error, reference_results
+from tests.sending import Sent, send
 
 pytestmark = pytest.mark.kafka
 
@@ -29,44 +26,12 @@ ERROR = b"[Sun Dec 20 01:46:23 2015] [ERROR] [client 1.2.3.4.5.6] Directory inde
 INFO = b"[Sun Dec 20 01:46:23 2015] [INFO] ERROR_COUNT=0"
 
 
-class Sent(NamedTuple):
-    """One record of a topic."""
-
-    timestamp_ms: int
-    value: bytes | None
-    partition: int = 0
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-
 class Ran(NamedTuple):
     """What a run of the command left."""
 
     results: list[dict[str, Any]]
     stdout: str
     stderr: str
-
-
-def send(kafka: EmbeddedKafka, topic: str, records: Iterable[Sent]) -> None:
-    """Writes the records and waits until the broker has them."""
-    producer = KafkaProducer(
-        bootstrap_servers=kafka.bootstrap_servers, max_request_size=5_000_000, linger_ms=20
-    )
-    futures = [
-        producer.send(
-            topic,
-            value=record.value,
-            key=record.key,
-            headers=list(record.headers),
-            partition=record.partition,
-            timestamp_ms=record.timestamp_ms,
-        )
-        for record in records
-    ]
-    producer.flush()
-    producer.close()
-    for future in futures:
-        future.get(timeout=0)
 
 
 def run_job(kafka: EmbeddedKafka, topics: str, *arguments: str, exit_code: int = 0) -> Ran:

@@ -6,7 +6,7 @@ no step sees one that is ahead of an element still on its way, as with a real ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.batch_records import BatchRecordsFn
+from transforms.beam_time import timestamp_of
 from transforms.classify import LineRules
 from transforms.dead_letters import DeadLetter
 from transforms.grid import Grid
@@ -59,18 +60,26 @@ class Bag(Cell):
 
 
 class Alarm:
-    """A timer; it holds the last time set."""
+    """A timer; it holds the last time set for every tag."""
 
     def __init__(self) -> None:
-        self.at: Timestamp | None = None
+        self._times: dict[str, Timestamp] = {}
 
-    def set(self, at: Timestamp) -> None:
+    def set(self, at: Timestamp, dynamic_timer_tag: str = "") -> None:
         """Sets the timer, also when it is set already."""
-        self.at = at
+        self._times[dynamic_timer_tag] = at
 
-    def due(self, at_ms: int) -> bool:
-        """Whether it is set for this time or an earlier one."""
-        return self.at is not None and self.at.micros <= at_ms * 1000
+    def due(self, at: Timestamp) -> Timestamp | None:
+        """The first time up to this one that it is set for."""
+        first = min(self._times.values(), default=None)
+        return first if first is not None and first <= at else None
+
+    def take_due(self, at: Timestamp) -> list[Timestamp]:
+        """All such times in their order; they are forgotten."""
+        due = {tag: time for tag, time in self._times.items() if time <= at}
+        for tag in due:
+            del self._times[tag]
+        return sorted(due.values())
 
 
 class LiveChain:
@@ -145,39 +154,55 @@ class LiveChain:
         """Moves the watermark on, in all steps; the clock goes with it where it is behind."""
         self.watermark_ms = at_ms
         self.now_ms = max(self.now_ms, at_ms)
-        while self._close_timer.due(at_ms):
-            self._close_timer.at = None
-            self._close.close_pane(self._gate, self._close_timer)
+        self._fire_timers()
+
+    def _fire_timers(self) -> None:
+        if self.watermark_ms is None:
+            return
+        at = timestamp_of(self.watermark_ms)
+        while due := self._close_timer.take_due(at):
+            for fired in due:
+                self._close.close_panes(fired, self._gate, self._close_timer)
         for series, (state, on_time, final, _) in self._series.items():
-            while due := [timer for timer in (on_time, final) if timer.due(at_ms)]:
-                first = min(due, key=lambda timer: timer.at or Timestamp(0))
-                first.at = None
-                fire = self._settle.emit_on_time if first is on_time else self._settle.emit_final
-                self.results += fire(series, state, on_time, final)
+            self.results += fire_until(at, self._settle, series, state, on_time, final)
 
     def clock(self, at_ms: int) -> None:
         """Lets the clock go on to a time, tick by tick; the watermark stands still."""
         while self.now_ms < at_ms:
             self.now_ms = min(self.now_ms + 1_000, at_ms)
-            if self._gate_tick.due(self.now_ms):
+            now = timestamp_of(self.now_ms)
+            if self._gate_tick.take_due(now):
                 self._close.look_at_the_clock(self._gate, self._close_timer, self._gate_tick)
             for series, cells in self._series.items():
-                if cells[3].due(self.now_ms):
-                    cells[3].at = None
+                if cells[3].take_due(now):
                     self.results += self._settle.look_at_the_clock(series, *cells)
+            self._fire_timers()
             self.tell_ledger()
 
     def tell_ledger(self, *, now: bool = False) -> None:
         """Brings the ledger up to date, where its timer is due, or everywhere."""
         for place, (ledger, new, ticking, tick) in self._ledgers.items():
-            if now or tick.due(self.now_ms):
-                tick.at = None
+            if tick.take_due(timestamp_of(self.now_ms)) or now:
                 for row in self._keep.tell(place, ledger, new, ticking):
                     self.rows[row.id] = row
 
     def table(self) -> dict[tuple[str | None, int], Result]:
         """The result of every series and window that came last, by key and window end in ms."""
         return {(one.key, one.window_end_ms): one for one in self.results}
+
+
+def fire_until(
+    at: Timestamp, settle: _SettleFn, series: str, state: Any, on_time: Alarm, final: Alarm
+) -> Iterator[Result]:
+    """Fires the event-time timers of a series, in rounds, and yields the results.
+
+    What is set while others fire comes in the next round, as on Flink in the next bundle.
+    """
+    while due := [(fired, settle.emit_on_time) for fired in on_time.take_due(at)] + [
+        (fired, settle.emit_final) for fired in final.take_due(at)
+    ]:
+        for fired, fire in sorted(due, key=lambda one: one[0]):
+            yield from fire(series, fired, state, on_time, final)
 
 
 def _value(output: Any) -> Any:

@@ -44,6 +44,32 @@ def test_minutes_add_up_to_the_partition() -> None:
     assert rows[-1].balanced
 
 
+def test_a_forged_time_takes_no_row_away() -> None:
+    """A record of 2100 has a row of its own, and the minutes of the present keep theirs."""
+    ledger = PartitionLedger(keep_minutes=60)
+    forged = 4_102_444_800
+    ledger.add(span((5, forged, BAD), (6, 70, COUNTED)))
+    ledger.add(span((7, 10, FILTERED_OUT), (8, forged, BAD)))
+
+    rows = list(ledger.rows("errors", "logs", 0))
+
+    expected = [(0, 1), (60_000, 1), (forged * 1000, 2), (None, 4)]
+    assert expected == [(row.minute_ms, row.tally.read) for row in rows]
+
+
+def test_many_forged_times_take_no_room_without_end() -> None:
+    """Those that are furthest ahead have no rows; that of the partition counts them."""
+    ledger = PartitionLedger(keep_minutes=3)
+    ledger.add(span((0, 60, COUNTED)))
+    for number in range(1, 100):
+        ledger.add(span((number, 6_000 - 60 * number, BAD)))
+
+    rows = list(ledger.rows("errors", "logs", 0))
+
+    assert [60_000, 120_000, 180_000, 240_000, None] == [row.minute_ms for row in rows]
+    assert 100 == rows[-1].tally.read
+
+
 def test_only_rows_that_changed_are_told_again() -> None:
     """With all that they hold by then, so that the newest replaces the one before."""
     ledger = PartitionLedger(keep_minutes=60)

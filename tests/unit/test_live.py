@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import Record, reference_results
+from tests.unit.live_chain import Alarm, fire_until
+from transforms.beam_time import timestamp_of
 from transforms.grid import Grid
 from transforms.live import SeriesCounts, _SettleFn
-from transforms.settling import FINAL_MARGIN_MS
-from transforms.timing import DEFAULT_ON_TIME_DELAY_MS, Timing
+from transforms.timing import DEFAULT_ON_TIME_DELAY_MS, FINAL_MARGIN_MS, Timing
 
 Row = tuple[int, int, int, bool, str | None]
 Sum = tuple[int, int, int]
@@ -43,17 +44,6 @@ class State:
         self.value = None
 
 
-class Timer:
-    """An event-time timer; it holds the last time set."""
-
-    def __init__(self) -> None:
-        self.at: Timestamp | None = None
-
-    def set(self, at: Timestamp) -> None:
-        """Sets the timer, also when it is set already."""
-        self.at = at
-
-
 class Runner:
     """Feeds sums and moves the watermark; fires timers in the order of their times."""
 
@@ -67,7 +57,7 @@ class Runner:
         )
         self._fn = _SettleFn(Grid(10, 10), "errors", timing, lambda: self._now_ms)
         self._state = State()
-        self._on_time, self._final, self._tick = Timer(), Timer(), Timer()
+        self._on_time, self._final, self._tick = Alarm(), Alarm(), Alarm()
 
     def sums(self, *sums: Sum) -> list[Row]:
         """Feeds what (window index, error lines, lines) add and returns what comes out."""
@@ -90,7 +80,7 @@ class Runner:
         rows: list[Row] = []
         while self._now_ms < seconds * 1000:
             self._now_ms += 1000
-            if self._tick.at is not None and self._tick.at.micros <= self._now_ms * 1000:
+            if self._tick.take_due(timestamp_of(self._now_ms)):
                 rows += self._rows(
                     self._fn.look_at_the_clock(
                         "*", self._state, self._on_time, self._final, self._tick
@@ -105,25 +95,7 @@ class Runner:
     def watermark(self, seconds: int) -> list[Row]:
         """Moves the watermark to the delay after a time; returns what timers due bring out."""
         now = Timestamp(seconds) + Duration(micros=DEFAULT_ON_TIME_DELAY_MS * 1000)
-        rows: list[Row] = []
-        while True:
-            due = [
-                (timer.at, number)
-                for number, timer in enumerate((self._on_time, self._final))
-                if timer.at is not None and timer.at <= now
-            ]
-            if not due:
-                return rows
-            if min(due)[1] == 0:
-                self._on_time.at = None
-                rows += self._rows(
-                    self._fn.emit_on_time("*", self._state, self._on_time, self._final)
-                )
-            else:
-                self._final.at = None
-                rows += self._rows(
-                    self._fn.emit_final("*", self._state, self._on_time, self._final)
-                )
+        return self._rows(fire_until(now, self._fn, "*", self._state, self._on_time, self._final))
 
     @staticmethod
     def _rows(results: Any) -> list[Row]:
