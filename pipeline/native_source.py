@@ -37,7 +37,8 @@ NO_END = 2**63 - 1
 _READ_SECONDS = 0.1
 # A call that has read for so long gives back to the runner, which can take a checkpoint then.
 _CALL_SECONDS = 0.2
-_IDLE_CALL_SECONDS = 1.0
+# Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
+_IDLE_PAUSE = Duration(1)
 # A bounded read knows that there is more; when none comes for so long, something is wrong.
 _STALL_SECONDS = 60.0
 # Lines reach Kafka a moment after the time that they bear.
@@ -272,11 +273,11 @@ class _TailFn(_ReadFn):
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
                     _advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
-                busy_seconds = _IDLE_CALL_SECONDS if batch is None else _CALL_SECONDS
-                if time.monotonic() - started > busy_seconds:
+                if batch is None or time.monotonic() - started > _CALL_SECONDS:
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)
-                    tracker.defer_remainder(Duration())
+                    # Others may have much to read: an idle partition does not keep them waiting.
+                    tracker.defer_remainder(_IDLE_PAUSE if batch is None else Duration())
                     return
 
 
