@@ -1,12 +1,12 @@
-"""A live run on a local Flink cluster: delay of the results, memory, size of checkpoints.
+r"""A live run on a local Flink cluster: delay of the results, memory, size of checkpoints.
 
     python -m benchmarks.live_run --rate=5000 --minutes=12 --report=delay.md
-    python -m benchmarks.live_run --rate=2000 --minutes=61 --report=soak.md \\
+    python -m benchmarks.live_run --rate=2000 --minutes=61 --report=soak.md \
         --allowed_lateness_seconds=600
 
 Starts a Kafka, a Flink cluster and a producer of its own, counts with 30 s windows every 10 s,
-and ends all of it. Other flags are the job's. The delay of a result is the time its record was written to the results
-topic less the end of its window. Needs Linux: memory is read from /proc.
+and ends all of it. Other flags are the job's. The delay of a result is the time its record was
+written to the results topic less the end of its window. Needs Linux: memory is read from /proc.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pipeline.errors import EXIT_DONE, EXIT_INTERRUPTED, ErrorWindowsError
 from transforms.escape import escape_terminal
 
 _COMMANDS = {
+    "dataflow": "pipeline.dataflow_command",
     "dead-letters": "pipeline.dead_letters_command",
     "direct": "pipeline.direct",
     "explain": "pipeline.explain",

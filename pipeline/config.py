@@ -19,7 +19,9 @@ from transforms.grid import Grid
 from transforms.records import qualified_topic
 from transforms.timing import Timing
 
-KAFKA_READERS = ("beam",)
+BEAM_READER = "beam"
+NATIVE_READER = "native"
+KAFKA_READERS = (BEAM_READER, NATIVE_READER)
 JAVA_RUNTIMES = ("locked", "beam")
 OUTPUT_FORMATS = ("auto", "json", "table")
 STDOUT = "-"
@@ -40,7 +42,7 @@ class KafkaConfig:
     Attributes:
       properties: the Java consumer's settings, `bootstrap.servers` among them.
       topics: names, without duplicates, in the order given.
-      reader: `beam`.
+      reader: `beam`, the Java connector of Beam, or `native`.
       name: of the cluster, where several are read; else empty.
       topic_pattern: topics whose whole name matches this regular expression are read too.
     """
@@ -120,6 +122,11 @@ class JobConfig:
     def kafka(self) -> KafkaConfig:
         """The first cluster: topics that the job writes are there."""
         return self.clusters[0]
+
+    @property
+    def needs_java(self) -> bool:
+        """Whether anything is read with Beam's Java connector."""
+        return any(cluster.reader == BEAM_READER for cluster in self.clusters)
 
     @property
     def grouped(self) -> bool:

@@ -20,6 +20,10 @@ examples:
   write the results to a file, one minute every 5 seconds, 3 sample lines a slide:
     error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
         --window_seconds=60 --slide_seconds=5 --samples=3 --output=counts.jsonl
+  count live on Google Cloud Dataflow, results to a topic:
+    error-windows --runner=DataflowRunner --project=my-project --region=europe-west4 \\
+        --temp_location=gs://my-bucket/temp --kafka_bootstrap_servers=kafka:9092 \\
+        --input_topic=logs --output=kafka:error-counts
   count lines with other words, of two topics, for the next two minutes:
     error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=web,shop \\
         --contains='payment failed' --max_read_time=120
@@ -27,6 +31,7 @@ examples:
 other commands (each has its own --help):
   error-windows direct        the job on the DirectRunner, with a Kafka of its own if you name none
   error-windows flink         live counting on Flink, with a Kafka of its own if you name none
+  error-windows dataflow      status, cancel: a job on Google Cloud Dataflow
   error-windows watch         the results of a live job as they come
   error-windows results       the results of a live job so far
   error-windows explain       what becomes of one record, and why
@@ -46,10 +51,31 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 def job_name(beam_arguments: Sequence[str]) -> str | None:
     """The value of Beam's `--job_name`, which names the results too, or None."""
+    return _value_of("--job_name", beam_arguments)
+
+
+def is_for_dataflow(beam_arguments: Sequence[str]) -> bool:
+    """Whether Beam's `--runner` is Dataflow, in one of the ways that Beam knows to say it."""
+    runner = (_value_of("--runner", beam_arguments) or "").rpartition(".")[2].lower()
+    return runner in ("dataflow", "dataflowrunner")
+
+
+def _value_of(flag: str, beam_arguments: Sequence[str]) -> str | None:
     parser = FlagParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--job_name")
-    name: str | None = parser.parse_known_args(beam_arguments)[0].job_name
-    return name
+    parser.add_argument(flag, dest="value")
+    value: str | None = parser.parse_known_args(beam_arguments)[0].value
+    return value
+
+
+def add_dataflow_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what only a job on Dataflow can be told, beside Beam's own flags."""
+    dataflow = parser.add_argument_group("Dataflow (with Beam's --runner=DataflowRunner)")
+    dataflow.add_argument(
+        "--attach",
+        action="store_true",
+        help="show what Dataflow says of the job until it ends, or until Ctrl-C, which leaves the "
+        "job alone",
+    )
 
 
 def add_consumer_flags(parser: argparse._ActionsContainer) -> None:
@@ -105,9 +131,10 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
     add_consumer_flags(kafka)
     kafka.add_argument(
         "--kafka_reader",
-        metavar="beam",
+        metavar="beam|native",
         default="beam",
-        help="beam: the connector of Beam itself, ReadFromKafka",
+        help="beam: the connector of Beam itself, ReadFromKafka, in Java; native: one in Python "
+        "on librdkafka, many times as fast",
     )
 
     counting = parser.add_argument_group("counting")
@@ -230,7 +257,11 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
 
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--output", metavar="-|PATH", default="-", help="where results go; - is stdout"
+        "--output",
+        metavar="-|PATH",
+        default="-",
+        help="where results go; - is stdout; on Dataflow: kafka:TOPIC, or a gs:// path for a read "
+        "with an end",
     )
     output.add_argument(
         "--dead_letter",

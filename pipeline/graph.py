@@ -3,14 +3,17 @@
 Labels are public: runners show them and find state by them.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.transforms.window import SlidingWindows
 
 from pipeline.config import JobConfig
 from transforms.dead_letters import DeadLetter
+from transforms.filter_words import filter_in_words
+from transforms.grid import Grid
 from transforms.keep_ledger import BalanceLedger, KeepLedger
 from transforms.ledger import LedgerRow
 from transforms.live import ClosePanes, SettleWindows
@@ -38,6 +41,47 @@ class Outputs(NamedTuple):
     ledger: beam.PCollection[LedgerRow]
 
 
+class FilterErrorLines(CountPanes):
+    """`CountPanes` as the configuration wants it, which says on a job page what it counts.
+
+    Args:
+      config: the checked configuration.
+      name: of the source: its topic, or all of a cluster's.
+      live: whether the source has no end.
+    """
+
+    def __init__(self, config: JobConfig, name: str, *, live: bool) -> None:
+        super().__init__(
+            config.rules,
+            config.grid,
+            samples=config.output.samples,
+            source=cluster_and_topic(name)[0],
+            allowed_lateness_seconds=config.timing.allowed_lateness_ms // 1000 if live else None,
+        )
+        self._shown = {
+            "topic": name,
+            "filter": filter_in_words(config.rules.filter),
+            "event_time": config.rules.event_time,
+            "group_by": ",".join(config.rules.group_by),
+        }
+
+    def display_data(self) -> dict[str, Any]:
+        """Topic and filter, for the runner's job page."""
+        return self._shown
+
+
+class IntoSlidingWindows(beam.WindowInto):
+    """Puts elements into the windows of a grid, and says on a job page which these are."""
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__(SlidingWindows(grid.window_seconds, grid.slide_seconds))
+        self._grid = grid
+
+    def display_data(self) -> dict[str, Any]:
+        """Window and slide, for the runner's job page."""
+        return dataclasses.asdict(self._grid)
+
+
 def build_graph(
     pipeline: beam.Pipeline, config: JobConfig, sources: Mapping[str, beam.PTransform]
 ) -> Outputs:
@@ -46,8 +90,8 @@ def build_graph(
     Args:
       pipeline: the pipeline to build in.
       config: the checked configuration.
-      sources: name to source; each gives a PCollection of Kafka records
-        (`transforms.records.KafkaRecord`).
+      sources: name to source; each gives a PCollection of batches of Kafka records
+        (`transforms.batches.Batch`).
     """
     counted = count_panes(pipeline, config, sources)
     results = count_windows(counted, config) | "FillSilence" >> FillSilence(
@@ -103,14 +147,7 @@ def count_panes(
     parts = [
         pipeline
         | f"ReadFromKafka[{name}]" >> source
-        | f"FilterErrorLines[{name}]"
-        >> CountPanes(
-            config.rules,
-            config.grid,
-            samples=config.output.samples,
-            source=cluster_and_topic(name)[0],
-            allowed_lateness_seconds=config.timing.allowed_lateness_ms // 1000 if live else None,
-        )
+        | f"FilterErrorLines[{name}]" >> FilterErrorLines(config, name, live=live)
         for name, source in sources.items()
     ]
     return Counted(
@@ -124,11 +161,10 @@ def count_panes(
 
 def count_windows(counted: Counted, config: JobConfig) -> beam.PCollection[tuple[str, Counts]]:
     """Window and count, for reads that end: by series, one element per window with a line."""
-    window_seconds, slide_seconds = config.grid.window_seconds, config.grid.slide_seconds
     return (
         counted.counts
         | "NameSeries" >> NameSeries(config.grid, config.max_keys if config.grouped else None)
-        | "SlidingWindows" >> beam.WindowInto(SlidingWindows(window_seconds, slide_seconds))
+        | "SlidingWindows" >> IntoSlidingWindows(config.grid)
         | "Count" >> beam.CombinePerKey(SumCountsFn())
     )
 

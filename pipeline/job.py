@@ -172,8 +172,8 @@ def _files(config: JobConfig) -> Iterator[Files]:
 def _started(
     config: JobConfig, expansion: ExpansionService | None
 ) -> Iterator[ExpansionService | None]:
-    """The Java service, started; None where Beam is to start its own."""
-    if config.java_runtime == "beam":
+    """The Java service, started; None where Beam is to start its own, or none is needed."""
+    if config.java_runtime == "beam" or not config.needs_java:
         yield None
     elif expansion is not None:
         yield expansion

@@ -21,8 +21,8 @@ from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import build_live_graph
 from pipeline.live_config import MAX_PARALLELISM
+from pipeline.readers import live_sources
 from pipeline.side_outputs import Places, write_side_outputs
-from pipeline.sources import read_unbounded
 from transforms.results import Result
 from transforms.samples import Sample
 
@@ -60,11 +60,7 @@ def submit(
       places: of dead letters and ledger.
     """
     pipeline = beam.Pipeline(options=_options(job_endpoint, checkpoints_dir))
-    sources = {
-        cluster.source_name(topic): read_unbounded(cluster.properties, topic, expansion_address)
-        for cluster in config.clusters
-        for topic in cluster.topics
-    }
+    sources = live_sources(config, expansion_address, on_cluster=False, properties_path=None)
     outputs = build_live_graph(pipeline, config, sources)
     _ = outputs.results | "ShowResults" >> beam.ParDo(_HandOverFn())
     if outputs.samples is not None:

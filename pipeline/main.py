@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from pipeline.arguments import rewrite_habits
 from pipeline.config import config_from_flags
-from pipeline.flags import build_parser, job_name
+from pipeline.errors import UsageError
+from pipeline.flags import add_dataflow_flags, build_parser, is_for_dataflow, job_name
 from pipeline.kafka_properties import is_secret, split_property
 from pipeline.logs import configure_logging
 
@@ -23,7 +24,17 @@ def main(argv: Sequence[str]) -> int:
     Raises:
       ErrorWindowsError: for everything that ends it early; `pipeline.cli` shows it.
     """
-    flags, beam_arguments = build_parser().parse_known_args(rewrite_habits(argv))
+    parser = build_parser()
+    add_dataflow_flags(parser)
+    flags, beam_arguments = parser.parse_known_args(rewrite_habits(argv))
+    if is_for_dataflow(beam_arguments):
+        from pipeline.dataflow import run_on_dataflow
+
+        return run_on_dataflow(flags, beam_arguments)
+    if flags.attach:
+        raise UsageError(
+            "--attach", "only for a job on Dataflow", fix="Add --runner=DataflowRunner."
+        )
     return run_flags(flags, beam_arguments)
 
 

@@ -19,8 +19,8 @@ examples:
   only windows that nothing can change any more, from a folder:
     {_PROG} --from=results --final_only
 
-Of results that were written twice, and of revisions, one is kept per window: the highest
-revision. Ordered by window end. Ends at what was the end at the start.
+Of results that were written twice, and of revisions, one is kept per window: the one with the
+highest count. Ordered by window end. Ends at what was the end at the start.
 """
 
 

@@ -19,9 +19,9 @@ from pipeline.graph import build_graph
 from pipeline.job import Files
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
+from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
-from pipeline.sources import ReadKafkaRanges
 from transforms.metrics import counted
 
 _BOUNDED_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
@@ -48,15 +48,11 @@ def run_bounded(
     """
     options = beam_options(beam_arguments)
     try:
-        service: Any = default_io_expansion_service() if expansion is None else expansion.address()
+        service: Any = None
+        if config.needs_java:
+            service = default_io_expansion_service() if expansion is None else expansion.address()
         with beam.Pipeline(options=options) as pipeline:
-            sources = {
-                cluster.source_name("*"): ReadKafkaRanges(
-                    cluster.properties, ranges[cluster.name], service
-                )
-                for cluster in config.clusters
-            }
-            outputs = build_graph(pipeline, config, sources)
+            outputs = build_graph(pipeline, config, bounded_sources(config, ranges, service))
             _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:
                 _ = outputs.samples | "WriteSamples" >> WriteSamples(files.samples)
@@ -80,22 +76,20 @@ def run_bounded(
 def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     """Beam's options, with every flag known to Beam and fit for a bounded read.
 
-    Beam itself only logs an unknown flag and goes on without it.
-
     Raises:
       UsageError: a flag is unknown or its value wrong, or the runner is not offered.
     """
-    parser = FlagParser(add_help=False, allow_abbrev=False)
-    for options_class in _option_classes(PipelineOptions):
-        options_class._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(arguments))
-    if unknown:
-        _refuse(unknown[0], parser)
+    require_known_flags(arguments)
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
     runner = standard.runner or "DirectRunner"
     if runner.rpartition(".")[2] not in _BOUNDED_RUNNERS:
-        raise UsageError("--runner", "not offered yet", got=runner, fix="Use DirectRunner.")
+        raise UsageError(
+            "--runner",
+            "not offered here",
+            got=runner,
+            fix="Use DirectRunner; `error-windows` takes DataflowRunner too.",
+        )
     if standard.streaming:
         raise UsageError(
             "--streaming",
@@ -103,6 +97,20 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
             fix="Leave it away, or bound the read with --max_read_time.",
         )
     return options
+
+
+def require_known_flags(arguments: Sequence[str]) -> None:
+    """Fails for a flag that Beam does not know, which Beam itself would only log.
+
+    Raises:
+      UsageError: a flag is unknown or its value wrong.
+    """
+    parser = FlagParser(add_help=False, allow_abbrev=False)
+    for options_class in _option_classes(PipelineOptions):
+        options_class._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(arguments))
+    if unknown:
+        _refuse(unknown[0], parser)
 
 
 def _option_classes(base: type[PipelineOptions]) -> list[type[PipelineOptions]]:

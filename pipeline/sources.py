@@ -25,7 +25,8 @@ from apache_beam.typehints.schemas import schema_from_element_type
 from pipeline.errors import JobFailedError
 from pipeline.kafka_properties import KafkaProperties, is_secret
 from pipeline.offset_ranges import OffsetRange
-from transforms.records import Record
+from transforms.batch_records import BatchRecords
+from transforms.batches import RecordBatch
 
 _JAVA_CODER_URN = "beam:coders:javasdk:0.1"
 _DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
@@ -37,9 +38,8 @@ _POLL_TIMEOUT_SECONDS = 1
 class ReadKafkaRanges(beam.PTransform):
     """Reads exactly the records of the given offset ranges with Beam's Kafka connector.
 
-    Output: PCollection of rows with the attributes of a `transforms.records.KafkaRecord`, bounded,
-    with the record's Kafka timestamp (CreateTime) as event time. Every offset of a range that
-    holds a record is read once. The job fails when offsets have expired meanwhile.
+    Output: PCollection[RecordBatch], bounded. Every offset of a range that holds a record is read
+    once. The job fails when offsets have expired meanwhile.
 
     Args:
       properties: settings of the Java consumer.
@@ -61,15 +61,16 @@ class ReadKafkaRanges(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
         if not self._ranges:
-            return begin | "Nothing" >> beam.Create([]).with_output_types(Record)
+            return begin | "Nothing" >> beam.Create([]).with_output_types(RecordBatch)
         descriptors = begin | "OffsetRanges" >> beam.Create(
             [encode_descriptor(offsets) for offsets in self._ranges], reshuffle=False
         )
-        return descriptors | "KafkaIO" >> _ReadDescriptors(
+        records = descriptors | "KafkaIO" >> _ReadDescriptors(
             self._properties,
             sorted({offsets.topic for offsets in self._ranges}),
             self._expansion_service,
         )
+        return records | "Batches" >> BatchRecords()
 
     def display_data(self) -> dict[str, Any]:
         """Topics and how many offsets, for the runner's job page."""
@@ -84,10 +85,9 @@ def read_unbounded(
 ) -> beam.PTransform:
     """Beam's `ReadFromKafka` without an end, newest records first, unless the settings say more.
 
-    Output: PCollection of rows with the attributes of a `transforms.records.KafkaRecord`, with
-    the record's Kafka timestamp (CreateTime) as event time.
+    Output: PCollection[RecordBatch], with the records' Kafka timestamps (CreateTime) as event time.
     """
-    return ReadFromKafka(
+    read = "KafkaIO" >> ReadFromKafka(
         {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
         [topic],
         # A group of the user's shows in Kafka's own tools how far the job is.
@@ -96,6 +96,7 @@ def read_unbounded(
         with_metadata=True,
         expansion_service=expansion_service,
     )
+    return read | "Batches" >> BatchRecords()
 
 
 def encode_descriptor(offsets: OffsetRange) -> bytes:

@@ -20,7 +20,6 @@ from pipeline.checkpoint_store import CHECKPOINT_DIR_FLAG
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.graph import build_live_graph
-from pipeline.kafka_secrets import public_properties
 from pipeline.live_config import MAX_PARALLELISM, LiveConfig
 from pipeline.live_sinks import (
     WriteResultsToFolder,
@@ -29,9 +28,9 @@ from pipeline.live_sinks import (
 )
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
+from pipeline.readers import live_sources
 from pipeline.runner import root_cause
 from pipeline.side_outputs import Places, write_side_outputs
-from pipeline.sources import read_unbounded
 from pipeline.stable_ids import StableIds
 
 # For ever, at a pause that spares the brokers.
@@ -112,13 +111,9 @@ def submit(
 
 
 def _build(pipeline: beam.Pipeline, config: LiveConfig, expansion_address: str) -> None:
-    sources = {
-        cluster.source_name(topic): read_unbounded(
-            public_properties(cluster.properties, config.properties_path), topic, expansion_address
-        )
-        for cluster in config.job.clusters
-        for topic in cluster.topics
-    }
+    sources = live_sources(
+        config.job, expansion_address, on_cluster=True, properties_path=config.properties_path
+    )
     outputs = build_live_graph(pipeline, config.job, sources)
     topic = config.output_topic
     if topic is None:

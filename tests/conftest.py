@@ -1,11 +1,16 @@
-"""Order of the tests, fast ones first, and the signals that their processes hear."""
+"""Order of the tests, fast ones first, the signals that their processes hear, a Google Cloud."""
 
 from __future__ import annotations
 
 import pathlib
 import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.google_cloud import GoogleCloud
 
 _TESTS = pathlib.Path(__file__).parent
 # A marker says more about the time a test takes than the folder it is in.
@@ -43,3 +48,15 @@ def rank(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts the tests by group; within a group they stay in the order of their files."""
     items.sort(key=rank)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[GoogleCloud]:
+    """A Google Cloud that Beam finds; logs go to a folder of the test."""
+    # Loads Beam.
+    from tests.google_cloud import GoogleCloud
+
+    monkeypatch.setenv("ERROR_WINDOWS_RUN_DIR", str(tmp_path / "run"))
+    with GoogleCloud().serving() as serving:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", serving.url)
+        yield serving

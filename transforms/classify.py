@@ -6,9 +6,10 @@ One function decides, for the job and for `error-windows explain` alike.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+from transforms.batches import Batch, batch_of
 from transforms.dead_letters import NO_VALUE, OVERSIZED, TIMESTAMP
 from transforms.filter import LineFilter
 from transforms.formats import LineParser
@@ -50,6 +51,23 @@ class Verdict(NamedTuple):
     key: str | None
 
 
+class Verdicts(NamedTuple):
+    """What becomes of the records of a batch.
+
+    Attributes:
+      times_ms: event time of each, milliseconds since the epoch.
+      kept: of each, whether it is an error line; of no meaning where it is a dead letter.
+      keys: the series of each; None without grouping.
+      dead: index of a dead letter to its reason (`transforms.dead_letters`) and, for a person, its
+        detail.
+    """
+
+    times_ms: Sequence[int]
+    kept: Sequence[bool]
+    keys: Sequence[str] | None
+    dead: dict[int, tuple[str, str]]
+
+
 @dataclasses.dataclass(frozen=True)
 class LineRules:
     """How records are judged.
@@ -88,54 +106,99 @@ class LineRules:
         object.__setattr__(self, "_line_fields", tuple(of_line))
 
     def classify(self, record: KafkaRecord, now_ms: int, source: str = "") -> Verdict:
-        """Decides about one record.
+        """Decides about one record, as `classify_batch` does."""
+        times_ms, kept, keys, dead = self.classify_batch(batch_of([record]), now_ms, source)
+        if dead:
+            return Verdict(False, *dead[0], times_ms[0], None)
+        return Verdict(kept[0], None, "", times_ms[0], None if keys is None else keys[0])
+
+    def classify_batch(self, batch: Batch, now_ms: int, source: str = "") -> Verdicts:
+        """Decides about records.
 
         Args:
-          record: as read.
+          batch: as read.
           now_ms: the clock, milliseconds since the epoch; only bounds on skew look at it.
-          source: name of the cluster that it was read from.
+          source: name of the cluster that they were read from.
         """
-        line, time_ms = record.value, record.timestamp
-        if line is None:
-            return Verdict(False, NO_VALUE, "the record has no value", time_ms, None)
-        if len(line) > self.max_line_bytes:
-            detail = f"{len(line)} bytes, allowed are {self.max_line_bytes}"
-            return Verdict(False, OVERSIZED, detail, time_ms, None)
-        if not -self._past_ms <= time_ms - now_ms <= self._future_ms:
-            problem = self._skew(time_ms, now_ms)
-            detail = f"Kafka's timestamp is {problem} the clock ({format_time(now_ms)})"
-            return Verdict(False, TIMESTAMP, detail, time_ms, None)
+        times_ms = batch.timestamps_ms
+        lines, dead = self._usable_lines(batch, now_ms)
         if self.event_time == LINE_TIME:
-            own_ms = self.parser.time_of(line, time_ms)
+            times_ms = self._times_of_lines(lines, times_ms, dead)
+        levels: Sequence[Level | None] = ()
+        keys = None
+        if self.group_by:
+            levels, keys = self._levels_and_keys(batch, lines, source)
+        elif self.filter.needs_level:
+            levels = self.parser.levels_of(lines)
+        return Verdicts(times_ms, self.filter.keep_all(lines, levels), keys, dead)
+
+    def _usable_lines(
+        self, batch: Batch, now_ms: int
+    ) -> tuple[Sequence[bytes], dict[int, tuple[str, str]]]:
+        """The lines, empty where the record is a dead letter, and those."""
+        values, times_ms = batch.values, batch.timestamps_ms
+        dead: dict[int, tuple[str, str]] = {}
+        lines: list[bytes] = values if None not in values else [one or b"" for one in values]  # type: ignore[assignment]
+        if lines is not values:
+            tombstone = (NO_VALUE, "the record has no value")
+            dead.update((index, tombstone) for index, one in enumerate(values) if one is None)
+        most = self.max_line_bytes
+        if max(map(len, lines)) > most:
+            for index, line in enumerate(lines):
+                if len(line) > most:
+                    dead[index] = (OVERSIZED, f"{len(line)} bytes, allowed are {most}")
+        earliest_ms, latest_ms = now_ms - self._past_ms, now_ms + self._future_ms
+        if min(times_ms) < earliest_ms or max(times_ms) > latest_ms:
+            for index, time_ms in enumerate(times_ms):
+                if index not in dead and not earliest_ms <= time_ms <= latest_ms:
+                    problem = self._skew(time_ms, now_ms)
+                    detail = f"Kafka's timestamp is {problem} the clock ({format_time(now_ms)})"
+                    dead[index] = (TIMESTAMP, detail)
+        if dead:
+            lines = [b"" if index in dead else line for index, line in enumerate(lines)]
+        return lines, dead
+
+    def _times_of_lines(
+        self, lines: Sequence[bytes], times_ms: Sequence[int], dead: dict[int, tuple[str, str]]
+    ) -> Sequence[int]:
+        """The times in the lines, else those of their records; adds to the dead letters."""
+        found = list(times_ms)
+        for index, (line, time_ms) in enumerate(zip(lines, times_ms, strict=True)):
+            own_ms = None if index in dead else self.parser.time_of(line, time_ms)
             if own_ms is not None:
+                found[index] = own_ms
                 if not -self._past_ms <= own_ms - time_ms <= self._future_ms:
                     problem = self._skew(own_ms, time_ms)
                     detail = f"the time in the line is {problem} Kafka's ({format_time(time_ms)})"
-                    return Verdict(False, TIMESTAMP, detail, own_ms, None)
-                time_ms = own_ms
-        if not self.group_by:
-            level = self.parser.level_of(line) if self.filter.needs_level else None
-            return Verdict(self.filter.keeps(line, level), None, "", time_ms, None)
-        level, values = self._level_and_values(line)
-        key = _join(
-            [
-                _record_field(record, name, source)
-                if name.startswith(RECORD_FIELD)
-                else next(values) or ""
-                for name in self.group_by
-            ]
-        )
-        return Verdict(self.filter.keeps(line, level), None, "", time_ms, key)
+                    dead[index] = (TIMESTAMP, detail)
+        return found
 
-    def _level_and_values(self, line: bytes) -> tuple[Level | None, Iterator[str | None]]:
-        """The level, and the values of those `group_by` fields that are fields of the line."""
+    def _levels_and_keys(
+        self, batch: Batch, lines: Sequence[bytes], source: str
+    ) -> tuple[Sequence[Level | None], list[str]]:
+        """The levels, if the filter needs them, and the series of the lines."""
         names = self._line_fields
-        if not self.filter.needs_level:
-            return None, iter(self.parser.fields_of(line, names) if names else ())
-        if not names:
-            return self.parser.level_of(line), iter(())
-        level, values = self.parser.level_and_fields(line, names)
-        return level, iter(values)
+        columns: dict[str, Sequence[str]] = {
+            name: _record_fields(batch, name, source)
+            for name in self.group_by
+            if name.startswith(RECORD_FIELD)
+        }
+        levels: Sequence[Level | None] = ()
+        if names and self.filter.needs_level:
+            read = self.parser.levels_and_fields(lines, names)
+            levels = [level for level, _ in read]
+            rows = [values for _, values in read]
+        elif names:
+            fields_of = self.parser.fields_of
+            rows = [fields_of(line, names) for line in lines]
+        elif self.filter.needs_level:
+            levels = self.parser.levels_of(lines)
+        for position, name in enumerate(names):
+            columns[name] = [values[position] or "" for values in rows]
+        if len(self.group_by) == 1:
+            return levels, [_cut(value) for value in columns[self.group_by[0]]]
+        ordered = [columns[name] for name in self.group_by]
+        return levels, [_join(values) for values in zip(*ordered, strict=True)]
 
     def _skew(self, time_ms: int, reference_ms: int) -> str:
         if time_ms < reference_ms:
@@ -143,29 +206,34 @@ class LineRules:
         return f"{format_time(time_ms)}, more than {self.max_future_seconds} s after"
 
 
-def _join(values: list[str]) -> str:
-    r"""The series of a line: the values of its `group_by` fields, joined by commas.
+def _join(values: Iterable[str]) -> str:
+    r"""The series of a line: the values of its several `group_by` fields, joined by commas.
 
-    A missing value is empty. Commas and backslashes inside of values are escaped where
-    there are several, so that no two different lists of values have one name.
+    A missing value is empty. Commas and backslashes inside of values are escaped, so that no two
+    different lists of values have one name.
     """
-    if len(values) == 1:
-        return _cut(values[0])
     escaped = (value.replace("\\", "\\\\").replace(",", "\\,") for value in values)
     return _cut(",".join(escaped))
 
 
-def _record_field(record: KafkaRecord, name: str, source: str) -> str:
+def _record_fields(batch: Batch, name: str, source: str) -> Sequence[str]:
+    """A field of every record."""
     if name.startswith(HEADER_FIELD):
         wanted = name.removeprefix(HEADER_FIELD)
-        # The last of several with one name, as Kafka's `lastHeader`.
-        values = [header.value for header in record.headers or () if header.key == wanted]
-        return _text(values[-1]) if values else ""
+        return [_header(headers, wanted) for headers in batch.headers]
     if name == "kafka.key":
-        return _text(record.key)
+        return [_text(key) for key in batch.keys]
     if name == "kafka.topic":
-        return record.topic
-    return str(record.partition) if name == "kafka.partition" else source
+        value = batch.topic
+    else:
+        value = str(batch.partition) if name == "kafka.partition" else source
+    return [value] * len(batch.offsets)
+
+
+def _header(headers: Sequence[Any], wanted: str) -> str:
+    # The last of several with one name, as Kafka's `lastHeader`.
+    values = [header.value for header in headers if header.key == wanted]
+    return _text(values[-1]) if values else ""
 
 
 def _text(data: bytes | None) -> str:

@@ -2,16 +2,16 @@ r"""What makes a line an error line: predicates over the bytes of a line and its
 
 They work on bytes, so a line that is no UTF-8 is decided like any other and never fails.
 
-Each has `needs_level`, whether it looks at the level at all, and `keeps(line, level)`. Filters by
-level keep a line whose level cannot be read if it holds ERROR as a word of its own, unless it
-goes on with a stack trace.
+Each has `needs_level`, whether it looks at the level at all, and `keep_all(lines, levels)`, which
+decides many lines in one call. Filters by level keep a line whose level cannot be read if it holds
+ERROR as a word of its own, unless it goes on with a stack trace.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import re2  # type: ignore[import-untyped]
@@ -61,9 +61,9 @@ class ContainsToken:
             and self._search(line) is not None  # type: ignore[attr-defined]
         )
 
-    def keeps(self, line: bytes, level: Level | None) -> bool:
-        """Decides one line, whatever its level."""
-        return self(line)
+    def keep_all(self, lines: Sequence[bytes], levels: Sequence[Level | None] = ()) -> list[bool]:
+        """Decides lines, whatever their levels."""
+        return [self(line) for line in lines]
 
     def __reduce__(self) -> tuple[type[ContainsToken], tuple[str]]:
         # A bound method of a compiled pattern does not pickle; the token says it all.
@@ -81,13 +81,10 @@ class ContainsText:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_bytes", self.text.encode("utf-8"))
 
-    def __call__(self, line: bytes) -> bool:
-        """Decides one line."""
-        return self._bytes in line  # type: ignore[attr-defined]
-
-    def keeps(self, line: bytes, level: Level | None) -> bool:
-        """Decides one line, whatever its level."""
-        return self(line)
+    def keep_all(self, lines: Sequence[bytes], levels: Sequence[Level | None] = ()) -> list[bool]:
+        """Decides lines, whatever their levels."""
+        text: bytes = self._bytes  # type: ignore[attr-defined]
+        return [text in line for line in lines]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +113,10 @@ class MatchesRegex:
             raise ValueError(f"bad pattern {self.pattern!r}: {_reason(error)}") from error
         object.__setattr__(self, "_search", compiled.search)
 
-    def keeps(self, line: bytes, level: Level | None) -> bool:
-        """Decides one line, whatever its level."""
-        return self._search(line) is not None  # type: ignore[attr-defined]
+    def keep_all(self, lines: Sequence[bytes], levels: Sequence[Level | None] = ()) -> list[bool]:
+        """Decides lines, whatever their levels."""
+        search = self._search  # type: ignore[attr-defined]
+        return [search(line) is not None for line in lines]
 
     def __reduce__(self) -> tuple[type[MatchesRegex], tuple[str]]:
         return MatchesRegex, (self.pattern,)
@@ -136,11 +134,9 @@ class AtLeast:
 
     needs_level: ClassVar[bool] = True
 
-    def keeps(self, line: bytes, level: Level | None) -> bool:
-        """Decides one line of this level, None if it cannot be read."""
-        if level is not None:
-            return level >= self.level
-        return self.level <= Level.ERROR and looks_like_error(line)
+    def keep_all(self, lines: Sequence[bytes], levels: Sequence[Level | None]) -> list[bool]:
+        """Decides lines of these levels, None where one cannot be read."""
+        return _keep_levels(lines, levels, _FROM[self.level])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,16 +159,25 @@ class OneOf:
         if not self.levels:
             raise ValueError("no level to keep")
 
-    def keeps(self, line: bytes, level: Level | None) -> bool:
-        """Decides one line of this level, None if it cannot be read."""
-        if level is not None:
-            return level in self.levels
-        return Level.ERROR in self.levels and looks_like_error(line)
+    def keep_all(self, lines: Sequence[bytes], levels: Sequence[Level | None]) -> list[bool]:
+        """Decides lines of these levels, None where one cannot be read."""
+        return _keep_levels(lines, levels, self.levels)
 
 
 LineFilter = ContainsText | MatchesRegex | AtLeast | OneOf | ContainsToken
 
 _HAS_ERROR = ContainsToken()
+_FROM = {level: frozenset(one for one in Level if one >= level) for level in Level}
+
+
+def _keep_levels(
+    lines: Sequence[bytes], levels: Sequence[Level | None], kept: frozenset[Level]
+) -> list[bool]:
+    unread = Level.ERROR in kept
+    return [
+        level in kept if level is not None else unread and looks_like_error(line)
+        for line, level in zip(lines, levels, strict=True)
+    ]
 
 
 def looks_like_error(line: bytes) -> bool:

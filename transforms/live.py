@@ -4,6 +4,7 @@
 puts them into Beam's state and timers.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
 from transforms.beam_time import milliseconds_of, timestamp_of
-from transforms.clock import wall_clock_ms
+from transforms.clock import wall_clock_ms, was_away
 from transforms.dead_letters import TOO_LATE, DeadLetter
 from transforms.event_timers import is_without_watermark, set_next
 from transforms.grid import Grid
@@ -27,7 +28,7 @@ from transforms.results import Result, format_time
 from transforms.series import TOTAL, key_of_series, series_of_key
 from transforms.settling import Settling, Told
 from transforms.silence import silence_of
-from transforms.timing import FINAL_MARGIN_MS, MISSED_TICKS, STILL_WITHOUT_LINES_MS, Timing
+from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS, Timing
 from transforms.typed import set_output_types
 
 _TICK_MS = 1_000
@@ -235,11 +236,10 @@ class _ClosePanesFn(beam.DoFn):
         now = PaneGate.from_state(gate.read())
         now_ms = self._clock_ms()
         tick.set(timestamp_of(now_ms + _TICK_MS))
-        if now_ms - now.tick_ms > MISSED_TICKS * _TICK_MS:
+        if was_away(now.tick_ms, now_ms, _TICK_MS):
             # The job begins again, maybe with another allowed lateness.
-            now.reached_ms = now_ms
             self._set(now, close, now_ms)
-        now.tick_ms = now_ms
+        now.tick(now_ms, _TICK_MS)
         before = now.next_pane
         if not now.is_silent(self._max_silent_panes) and is_without_watermark(
             now, close, now_ms, due_ms=self._closes_at_ms(now)
@@ -289,7 +289,17 @@ class SettleWindows(beam.PTransform):
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         super().__init__()
+        self._grid = grid
+        self._timing = timing
         self._fn = _SettleFn(grid, job, timing, clock_ms)
+
+    def display_data(self) -> dict[str, Any]:
+        """Window, slide and lateness, for the runner's job page."""
+        return {
+            **dataclasses.asdict(self._grid),
+            "allowed_lateness_seconds": self._timing.allowed_lateness_ms // 1000,
+            "on_time_delay_seconds": self._timing.on_time_delay_ms / 1000,
+        }
 
     def expand(
         self, counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
@@ -410,8 +420,9 @@ class _SettleFn(beam.DoFn):
         now_ms = self._clock_ms()
         lateness_ms, delay_ms = self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
         max_silent = self._max_silent_windows(series)
+        now.tick(now_ms, self._tick_ms(series))
         while not now.is_too_silent(max_silent) and now.watermark_stands_still(
-            self._grid, now_ms, delay_ms, self._tick_ms(series)
+            self._grid, now_ms, delay_ms
         ):
             yield from self._results(series, now.tell_next(max_silent))
         oldest = now.oldest_open()
@@ -426,8 +437,9 @@ class _SettleFn(beam.DoFn):
             # All is final and told: the next line begins anew.
             state.clear()
             return
-        if self._timing.early_ms is not None:
-            yield from self._results(series, now.tell_early())
+        early_ms = self._timing.early_ms
+        if early_ms is not None:
+            yield from self._results(series, now.tell_early(now_ms, early_ms))
         self._set(series, now, on_time, final)
         tick.set(timestamp_of(now_ms + self._tick_ms(series)))
         state.write(now.to_state())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from transforms.ledger import MINUTE_MS, Tally
@@ -39,36 +41,62 @@ class OffsetSpan(NamedTuple):
 
 
 class SpanTally:
-    """Builds an `OffsetSpan`; called once per record, so it is short and has no magic."""
+    """Builds an `OffsetSpan`."""
 
     # Indices into a minute's numbers: the fields of Tally in their order, then what is pending.
     COUNTED, FILTERED_OUT, BAD, TOO_LATE, OVERSIZED, PENDING = range(6)
 
-    def __init__(self, topic: str, partition: int) -> None:
-        self.topic = topic
-        self.partition = partition
+    def __init__(self) -> None:
         self._runs: list[list[int]] = []
-        self._run: list[int] = [0, -2]
         self._minutes: dict[int, list[int]] = {}
 
-    def add(self, offset: int, time_ms: int, outcome: int) -> None:
-        """Takes in one record: its offset, its event time, and what became of it."""
-        run = self._run
-        if offset == run[1] + 1:
-            run[1] = offset
+    def read(self, offsets: Sequence[int]) -> None:
+        """Notes that these were read, in ascending order, whatever became of them."""
+        first, last = offsets[0], offsets[-1]
+        if last - first + 1 == len(offsets):
+            self._read_run(first, last)
         else:
-            self._run = [offset, offset]
-            self._runs.append(self._run)
-        numbers = self._minutes.get(time_ms // MINUTE_MS)
+            for offset in offsets:
+                self._read_run(offset, offset)
+
+    def _read_run(self, first: int, last: int) -> None:
+        if self._runs and self._runs[-1][1] + 1 == first:
+            self._runs[-1][1] = last
+        else:
+            self._runs.append([first, last])
+
+    def add(self, minute: int, outcome: int, records: int, first: int, last: int) -> None:
+        """Notes what became of records of one minute of event time, between two offsets."""
+        numbers = self._minutes.get(minute)
         if numbers is None:
-            numbers = [0, 0, 0, 0, 0, 0, offset, offset]
-            self._minutes[time_ms // MINUTE_MS] = numbers
-        numbers[outcome] += 1
-        # Offsets ascend within a bundle, but for a read that was split.
-        if offset > numbers[7]:
-            numbers[7] = offset
-        elif offset < numbers[6]:
-            numbers[6] = offset
+            numbers = self._minutes[minute] = [0, 0, 0, 0, 0, 0, first, last]
+        numbers[outcome] += records
+        numbers[6] = min(numbers[6], first)
+        numbers[7] = max(numbers[7], last)
+
+    def add_one(self, offset: int, time_ms: int, outcome: int) -> None:
+        """Notes what became of one record."""
+        self.add(time_ms // MINUTE_MS, outcome, 1, offset, offset)
+
+    def add_lines(
+        self, offsets: Sequence[int], times_ms: Sequence[int], kept: Sequence[bool]
+    ) -> None:
+        """Notes of usable records whether they were counted or filtered out."""
+        minute = times_ms[0] // MINUTE_MS
+        if minute == min(times_ms) // MINUTE_MS == max(times_ms) // MINUTE_MS:
+            counted = sum(kept)
+            self.add(minute, self.COUNTED, counted, offsets[0], offsets[-1])
+            self.add(minute, self.FILTERED_OUT, len(kept) - counted, offsets[0], offsets[-1])
+            return
+        minutes = [time_ms // MINUTE_MS for time_ms in times_ms]
+        lines, errors = Counter(minutes), Counter(compress(minutes, kept))
+        # The last one put in for a minute stays.
+        last = dict(zip(minutes, offsets, strict=True))
+        first = dict(zip(reversed(minutes), reversed(offsets), strict=True))
+        for minute, number in lines.items():
+            counted = errors.get(minute, 0)
+            self.add(minute, self.COUNTED, counted, first[minute], last[minute])
+            self.add(minute, self.FILTERED_OUT, number - counted, first[minute], last[minute])
 
     def count(self, outcome: int) -> int:
         """How many records became this."""
@@ -93,8 +121,8 @@ def decided(outcomes: Iterable[tuple[int, int, bool]]) -> OffsetSpan:
     Args:
       outcomes: offset, event time in milliseconds, and whether it was too late.
     """
-    tally = SpanTally("", 0)
+    tally = SpanTally()
     for offset, time_ms, too_late in outcomes:
-        tally.add(offset, time_ms, tally.TOO_LATE if too_late else tally.COUNTED)
+        tally.add_one(offset, time_ms, tally.TOO_LATE if too_late else tally.COUNTED)
     span = tally.to_span()
     return OffsetSpan((), -sum(minute.tally.read for minute in span.minutes), span.minutes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from transforms.clock import was_away
 from transforms.grid import Grid
 from transforms.timing import Timing
 
@@ -23,21 +24,21 @@ class PaneGate:
       next_pane: the pane that is closed next.
       newest: the newest pane that holds a line.
       reached_ms: when there last was a watermark for certain, by the clock.
-      probed_ms: when it was last asked whether there is one.
       tick_ms: when the clock was last looked at.
+      probed_ms: when it was last asked whether there is a watermark.
     """
 
     closed: int | None
     next_pane: int
     newest: int
     reached_ms: int
-    probed_ms: int = 0
     tick_ms: int = 0
+    probed_ms: int = 0
 
     @classmethod
     def begin(cls, pane: int, now_ms: int) -> PaneGate:
         """The state before the first line, which falls in `pane`."""
-        return cls(None, pane, pane, now_ms, tick_ms=now_ms)
+        return cls(None, pane, pane, now_ms, now_ms)
 
     @classmethod
     def from_state(cls, stored: tuple[Any, ...]) -> PaneGate:
@@ -66,6 +67,13 @@ class PaneGate:
         else:
             self.next_pane = min(self.next_pane, pane)
         self.newest = max(self.newest, pane)
+
+    def tick(self, now_ms: int, tick_ms: int) -> None:
+        """Takes note that the clock is looked at, which is to be every `tick_ms`."""
+        if was_away(self.tick_ms, now_ms, tick_ms):
+            # The watermark has not had the time to come.
+            self.reached_ms = now_ms
+        self.tick_ms = now_ms
 
     def close_next(self) -> None:
         """Closes the next pane, and with it all before."""

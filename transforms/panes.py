@@ -4,7 +4,9 @@ A window is the sum of its panes, so the cost of a line does not depend on how m
 falls in. What leaves here is one element per bundle, not per line.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -12,14 +14,15 @@ from apache_beam.transforms import window
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import metrics
+from transforms.batches import Batch, record_at
 from transforms.beam_time import timestamp_of
-from transforms.classify import LineRules
+from transforms.classify import LineRules, Verdicts
 from transforms.clock import wall_clock_ms
 from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter
 from transforms.grid import Grid
 from transforms.offsets import OffsetSpan, SpanTally
-from transforms.records import KafkaRecord, Record, copy_record, qualified_topic
-from transforms.samples import MAX_SAMPLE_BYTES, FirstLinesFn, PaneSample
+from transforms.records import Record, copy_record, qualified_topic
+from transforms.samples import FirstLinesFn, PaneSample
 from transforms.typed import set_output_types
 
 # Forged event times must not make a bundle's table of panes grow without end.
@@ -94,7 +97,7 @@ class Counted(NamedTuple):
 class CountPanes(beam.PTransform):
     """Decides about every record (`LineRules`), and counts lines and error lines per pane.
 
-    Input: PCollection of Kafka records (`transforms.records.KafkaRecord`).
+    Input: PCollection of batches of Kafka records (`transforms.batches.Batch`).
 
     Output: `Counted`. Emitted when a bundle ends.
 
@@ -121,9 +124,9 @@ class CountPanes(beam.PTransform):
         super().__init__()
         self._fn = CountPanesFn(rules, grid, samples, source, allowed_lateness_seconds, clock_ms)
 
-    def expand(self, records: Any) -> Any:
+    def expand(self, batches: Any) -> Any:
         """Applies the transform and returns `Counted`, which Beam's type checks do not know."""
-        outputs = records | "Count" >> beam.ParDo(self._fn).with_outputs(
+        outputs = batches | "Count" >> beam.ParDo(self._fn).with_outputs(
             CountPanesFn.SPANS, CountPanesFn.SAMPLES, CountPanesFn.DEAD_LETTERS, main="counts"
         )
         set_output_types(
@@ -165,6 +168,27 @@ class SumCountsFn(beam.CombineFn):
     def extract_output(self, accumulator: tuple[int, int]) -> Counts:
         """The sum."""
         return Counts(*accumulator)
+
+
+class _Lines(NamedTuple):
+    """Of records of a batch that are neither dead letters nor suspects, column by column."""
+
+    offsets: Sequence[int]
+    values: Sequence[Any]
+    times_ms: Sequence[int]
+    kept: Sequence[bool]
+    keys: Sequence[str] | None
+
+    def without(self, indices: set[int]) -> "_Lines":
+        """All others."""
+        wanted = [index not in indices for index in range(len(self.offsets))]
+        return _Lines(
+            list(compress(self.offsets, wanted)),
+            list(compress(self.values, wanted)),
+            list(compress(self.times_ms, wanted)),
+            list(compress(self.kept, wanted)),
+            None if self.keys is None else list(compress(self.keys, wanted)),
+        )
 
 
 @beam.typehints.with_input_types(Any)
@@ -219,52 +243,86 @@ class CountPanesFn(beam.DoFn):
         self._counts: dict[tuple[str | None, int], list[int]] = {}
         self._suspects: list[Suspect] = []
         self._spans: dict[tuple[str, int], SpanTally] = {}
-        self._span: SpanTally | None = None
         self._firsts: dict[int, Any] = {}
         self._latest_ms = 0
 
-    def process(self, element: KafkaRecord) -> Iterable[Any]:
-        """Takes in one record."""
-        kept, reason, detail, time_ms, key = self._rules.classify(
-            element, self._now_ms, self._source
+    def process(self, element: Batch) -> Iterable[Any]:
+        """Takes in records of one partition."""
+        verdicts = self._rules.classify_batch(element, self._now_ms, self._source)
+        place = (qualified_topic(self._source, element.topic), element.partition)
+        span = self._spans.get(place)
+        if span is None:
+            span = self._spans[place] = SpanTally()
+        span.read(element.offsets)
+        outputs = self._bury(element, verdicts, span)
+        apart = {*verdicts.dead, *self._suspect(element, verdicts, span)}
+        lines = _Lines(
+            element.offsets, element.values, verdicts.times_ms, verdicts.kept, verdicts.keys
         )
-        topic, partition = element.topic, element.partition
-        if self._source:
-            topic = qualified_topic(self._source, topic)
-        span = self._span
-        if span is None or span.partition != partition or span.topic != topic:
-            span = self._span_of(topic, partition)
-        if reason is not None:
-            span.add(element.offset, time_ms, span.OVERSIZED if reason == OVERSIZED else span.BAD)
+        if apart:
+            lines = lines.without(apart)
+        if lines.offsets:
+            self._count(lines, span)
+        if len(self._counts) > MAX_PANES_PER_BUNDLE:
+            outputs += self._flush()
+        return outputs
+
+    def _bury(self, batch: Batch, verdicts: Verdicts, span: SpanTally) -> list[Any]:
+        letters = []
+        for index, (reason, detail) in verdicts.dead.items():
+            outcome = span.OVERSIZED if reason == OVERSIZED else span.BAD
+            span.add_one(batch.offsets[index], verdicts.times_ms[index], outcome)
             if reason == NO_VALUE:
                 self._counters[metrics.TOMBSTONES].inc()
-            letter = DeadLetter(copy_record(element, self._source), reason, detail)
-            return (beam.pvalue.TaggedOutput(self.DEAD_LETTERS, letter),)
-        pane = time_ms // self._slide_ms
-        if kept:
-            if self._first_lines is not None:
-                self._sample(self._first_lines, pane, time_ms, element)
-            if (
-                self._suspect_before_ms is not None
-                and pane * self._slide_ms < self._suspect_before_ms
-            ):
-                span.add(element.offset, time_ms, span.PENDING)
-                record = copy_record(element, self._source)
+            record = copy_record(record_at(batch, index), self._source)
+            letter = DeadLetter(record, reason, detail)
+            letters.append(beam.pvalue.TaggedOutput(self.DEAD_LETTERS, letter))
+        return letters
+
+    def _suspect(self, batch: Batch, verdicts: Verdicts, span: SpanTally) -> Iterator[int]:
+        """Puts error lines aside whose windows may be final; gives their indices."""
+        before_ms, slide_ms = self._suspect_before_ms, self._slide_ms
+        # A pane begins at most a slide before any time in it.
+        if before_ms is None or min(verdicts.times_ms) >= before_ms + slide_ms:
+            return
+        for index, (time_ms, kept) in enumerate(zip(verdicts.times_ms, verdicts.kept, strict=True)):
+            pane = time_ms // slide_ms
+            if kept and pane * slide_ms < before_ms and index not in verdicts.dead:
+                span.add_one(batch.offsets[index], time_ms, span.PENDING)
+                record = copy_record(record_at(batch, index), self._source)
+                key = None if verdicts.keys is None else verdicts.keys[index]
                 self._suspects.append(Suspect(key, pane, time_ms, record))
-                return ()
-            span.add(element.offset, time_ms, span.COUNTED)
+                yield index
+
+    def _count(self, lines: "_Lines", span: SpanTally) -> None:
+        times_ms, kept, slide_ms = lines.times_ms, lines.kept, self._slide_ms
+        span.add_lines(lines.offsets, times_ms, kept)
+        latest_ms = max(times_ms)
+        if latest_ms // slide_ms == min(times_ms) // slide_ms:
+            # The usual case: lines that follow each other are in one pane.
+            panes = [latest_ms // slide_ms] * len(times_ms)
         else:
-            span.add(element.offset, time_ms, span.FILTERED_OUT)
-        counts = self._counts.get((key, pane))
+            panes = [time_ms // slide_ms for time_ms in times_ms]
+        self._latest_ms = max(self._latest_ms, latest_ms)
+        if lines.keys is None:
+            errors = Counter(compress(panes, kept))
+            for pane, number in Counter(panes).items():
+                self._add((None, pane), errors.get(pane, 0), number)
+        else:
+            places = list(zip(lines.keys, panes, strict=True))
+            errors_of = Counter(compress(places, kept))
+            for place, number in Counter(places).items():
+                self._add(place, errors_of.get(place, 0), number)
+        if self._first_lines is not None:
+            error_lines = zip(panes, times_ms, lines.values, strict=True)
+            self._sample(self._first_lines, compress(error_lines, kept))
+
+    def _add(self, place: tuple[str | None, int], errors: int, lines: int) -> None:
+        counts = self._counts.get(place)
         if counts is None:
-            self._counts[key, pane] = [1 if kept else 0, 1]
-            if time_ms > self._latest_ms:
-                self._latest_ms = time_ms
-            return tuple(self._flush()) if len(self._counts) > MAX_PANES_PER_BUNDLE else ()
-        counts[1] += 1
-        if kept:
-            counts[0] += 1
-        return ()
+            counts = self._counts[place] = [0, 0]
+        counts[0] += errors
+        counts[1] += lines
 
     def finish_bundle(self) -> Iterator[Any]:
         """Emits what the bundle counted."""
@@ -276,21 +334,15 @@ class CountPanesFn(beam.DoFn):
             else:
                 yield WindowedValue(output, stamp, (window.GlobalWindow(),))
 
-    def _span_of(self, topic: str, partition: int) -> SpanTally:
-        span = self._spans.get((topic, partition))
-        if span is None:
-            span = self._spans[topic, partition] = SpanTally(topic, partition)
-        self._span = span
-        return span
-
     def _sample(
-        self, first_lines: FirstLinesFn, pane: int, time_ms: int, record: KafkaRecord
+        self, first_lines: FirstLinesFn, error_lines: Iterable[tuple[int, int, bytes]]
     ) -> None:
-        kept = self._firsts.get(pane)
-        if kept is None:
-            kept = first_lines.create_accumulator()
-        line = (record.value or b"")[:MAX_SAMPLE_BYTES]
-        self._firsts[pane] = first_lines.add_input(kept, (time_ms, line))
+        by_pane: dict[int, list[tuple[int, bytes]]] = {}
+        for pane, time_ms, line in error_lines:
+            by_pane.setdefault(pane, []).append((time_ms, line))
+        for pane, found in by_pane.items():
+            kept = self._firsts.get(pane) or first_lines.create_accumulator()
+            self._firsts[pane] = first_lines.add_inputs(kept, found)
 
     def _flush(self) -> Iterator[Any]:
         counts, suspects, spans, firsts = self._counts, self._suspects, self._spans, self._firsts

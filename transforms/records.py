@@ -69,7 +69,6 @@ class Record(NamedTuple):
 
 def copy_record(record: KafkaRecord, cluster: str = "") -> Record:
     """All of a record of any class, its bytes untouched, its topic qualified by the cluster."""
-    headers = [Header(header.key, header.value) for header in record.headers or ()]
     return Record(
         qualified_topic(cluster, record.topic),
         record.partition,
@@ -77,5 +76,10 @@ def copy_record(record: KafkaRecord, cluster: str = "") -> Record:
         record.timestamp,
         record.key,
         record.value,
-        headers or None,
+        headers_of(record.headers or ()),
     )
+
+
+def headers_of(headers: Sequence[Any]) -> list[Header] | None:
+    """Headers of any class as ours; None where there are none."""
+    return [Header(header.key, header.value) for header in headers] or None

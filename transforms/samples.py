@@ -1,7 +1,6 @@
 """Takes a few error lines of every slide, to show what the counts are made of."""
 
-import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -81,14 +80,21 @@ class FirstLinesFn(beam.CombineFn):
         return 0, []
 
     def add_input(self, accumulator: _Accumulator, element: _Stamped) -> _Accumulator:
-        """Takes one line in; cheap for one that comes after the lines kept."""
+        """Takes one line in."""
+        return self.add_inputs(accumulator, [element])
+
+    def add_inputs(self, accumulator: _Accumulator, elements: Sequence[_Stamped]) -> _Accumulator:
+        """Takes lines in, and cuts those that are kept; cheap for a line after the lines kept."""
         total, kept = accumulator
-        if len(kept) < self._size:
-            bisect.insort(kept, element)
-        elif element < kept[-1]:
-            bisect.insort(kept, element)
-            kept.pop()
-        return total + 1, kept
+        if len(kept) == self._size:
+            latest_ms = kept[-1][0]
+            added = [element for element in elements if element[0] <= latest_ms]
+        else:
+            added = list(elements)
+        if added:
+            first = sorted(added)[: self._size]
+            kept = sorted([*kept, *((time_ms, line[:MAX_SAMPLE_BYTES]) for time_ms, line in first)])
+        return total + len(elements), kept[: self._size]
 
     def merge_accumulators(self, accumulators: Iterable[_Accumulator]) -> _Accumulator:
         """Keeps the smallest of all."""
@@ -110,6 +116,9 @@ class _MergeFirstLinesFn(FirstLinesFn):
 
     def add_input(self, accumulator: _Accumulator, element: Any) -> _Accumulator:
         return self.merge_accumulators([accumulator, element])
+
+    def add_inputs(self, accumulator: _Accumulator, elements: Iterable[Any]) -> _Accumulator:
+        return self.merge_accumulators([accumulator, *elements])
 
 
 @beam.typehints.with_output_types(tuple[int, list[tuple[int, bytes]]])

@@ -20,9 +20,10 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from transforms.clock import was_away
 from transforms.grid import Grid
 from transforms.panes import Counts
-from transforms.timing import FINAL_MARGIN_MS, MISSED_TICKS, STILL_WITHOUT_LINES_MS
+from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS
 
 # The watermark stands still when it has reached no window for so long, while newer lines came.
 STILL_MS = 5_000
@@ -78,6 +79,7 @@ class Settling:
       late_lines: lines that came after their window was told, so far.
       too_late_lines: lines that came after their window was final, so far.
       early: window, error lines and lines of what was told early last.
+      early_ms: when that was, by the clock.
       probed_ms: when it was last asked whether there is a watermark, by the clock.
     """
 
@@ -95,6 +97,7 @@ class Settling:
     late_lines: int = 0
     too_late_lines: int = 0
     early: tuple[int, int, int] = (0, 0, 0)
+    early_ms: int = 0
     probed_ms: int = 0
 
     @classmethod
@@ -253,24 +256,27 @@ class Settling:
         over = self.started and self.is_too_silent(max_silent_windows)
         return over and not self.windows and self.oldest_open() >= self.next_index
 
-    def tell_early(self) -> Iterator[Told]:
-        """Tells the next window before its end, if lines came since it was last told so."""
+    def tell_early(self, now_ms: int, every_ms: int) -> Iterator[Told]:
+        """Tells the next window before its end, if lines came since it was last told so.
+
+        At most once in `every_ms`, by the clock.
+        """
+        if now_ms - self.early_ms < every_ms:
+            return
         errors, lines, *_ = self.windows.get(self.next_index, _UNTOLD)
         now = (self.next_index, errors, lines)
         if lines and now != self.early:
-            self.early = now
+            self.early, self.early_ms = now, now_ms
             yield Told(self.next_index, Counts(errors, lines), EARLY_REVISION, final=False)
 
-    def watermark_stands_still(
-        self, grid: Grid, now_ms: int, on_time_delay_ms: int, tick_ms: int
-    ) -> bool:
-        """Whether the next window is to be told though the watermark has not reached it.
-
-        To be asked every `tick_ms`.
-        """
-        if now_ms - self.tick_ms > MISSED_TICKS * tick_ms:
+    def tick(self, now_ms: int, tick_ms: int) -> None:
+        """Takes note that the clock is looked at, which is to be every `tick_ms`."""
+        if was_away(self.tick_ms, now_ms, tick_ms):
             self.reached_ms = self.line_ms = now_ms
         self.tick_ms = now_ms
+
+    def watermark_stands_still(self, grid: Grid, now_ms: int, on_time_delay_ms: int) -> bool:
+        """Whether the next window is to be told though the watermark has not reached it."""
         over_ms = now_ms - grid.window_end_ms(self.next_index) - on_time_delay_ms
         still_ms = min(over_ms, now_ms - self.reached_ms)
         # A window further on than any that reaches back to before the end of this one.

@@ -9,8 +9,6 @@ from typing import NamedTuple
 DEFAULT_ON_TIME_DELAY_MS = 500
 # There is no watermark if none shows for so long: after a restart it takes a moment.
 STILL_WITHOUT_LINES_MS = 12_000
-# So many ticks without one mean that a step did not run.
-MISSED_TICKS = 4
 # Where there is no watermark, a window becomes final so much later than the gate closes
 # (`transforms.pane_gate`): what the gate let pass is on its way.
 FINAL_MARGIN_MS = 60_000
@@ -24,7 +22,7 @@ class Timing(NamedTuple):
       on_time_delay_ms: a window is told so long after its end.
       max_silence_ms: after so long without a line there are no more zeros.
       series_idle_ms: the same for each series of a key.
-      early_ms: how often a window is told before its end; None: not.
+      early_ms: how often a window is told before its end at most; None: not.
     """
 
     allowed_lateness_ms: int

@@ -58,6 +58,15 @@ def fetch_beam_jars(flink_version: str, show_progress: Callable[[str], None]) ->
     return BeamJars(*found)
 
 
+def fetch_expansion_jar(show_progress: Callable[[str], None]) -> pathlib.Path:
+    """The expansion service alone, for runners without a job server.
+
+    Raises:
+      JarsMissingError, UsageError: as `fetch_beam_jars`.
+    """
+    return _fetch("expansion service", _EXPANSION, _overrides().get(_EXPANSION), show_progress)
+
+
 def _overrides() -> dict[str, str]:
     from apache_beam.options.pipeline_options import CrossLanguageOptions, PipelineOptions
 

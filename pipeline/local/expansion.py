@@ -1,14 +1,15 @@
 """The Java expansion service: turns `ReadFromKafka` into Java transforms.
 
 For the DirectRunner the same process also runs them: with `--alsoStartLoopbackWorker` it is
-a worker pool for the Java SDK too. On Flink they run inside Flink's own process (EMBEDDED).
+a worker pool for the Java SDK too. On Flink they run inside Flink's own process (EMBEDDED), on
+Dataflow in a container of Beam's Java image, which gets the jars with the job.
 """
 
 from __future__ import annotations
 
 import pathlib
 
-from pipeline.local.java_service import PATHING_JAR, JavaService
+from pipeline.local.java_service import PATHING_JAR, REAL_JARS, JavaService
 from pipeline.local.ports import free_port
 
 
@@ -18,15 +19,27 @@ class ExpansionService(JavaService):
     Args:
       log_path: its stdout and stderr, appended to.
       embedded: expand for a runner that runs Java itself, with KafkaIO's unbounded source,
-        whose position is then part of the runner's checkpoints; else for the DirectRunner.
+        whose position is then part of the runner's checkpoints.
+      in_containers: expand for a runner that starts Beam's Java image elsewhere, and hand the jars
+        to the submission, which stages them. Without either: for the DirectRunner.
       jar: Beam's own, in the place of the locked modules.
     """
 
     def __init__(
-        self, log_path: pathlib.Path, *, embedded: bool = False, jar: pathlib.Path | None = None
+        self,
+        log_path: pathlib.Path,
+        *,
+        embedded: bool = False,
+        in_containers: bool = False,
+        jar: pathlib.Path | None = None,
     ) -> None:
         port = free_port()
-        for_flink = ["--defaultEnvironmentType=EMBEDDED", "--experiments=use_deprecated_read"]
+        if embedded:
+            runner = ["--defaultEnvironmentType=EMBEDDED", "--experiments=use_deprecated_read"]
+        else:
+            runner = [] if in_containers else ["--alsoStartLoopbackWorker"]
+        # Beside the program that it was started from, a pathing jar is empty.
+        staged = REAL_JARS if in_containers else PATHING_JAR
         super().__init__(
             "Java expansion service",
             jar_set="flink" if embedded else "beam",
@@ -37,8 +50,8 @@ class ExpansionService(JavaService):
             java_options=["-XX:TieredStopAtLevel=1"],
             arguments=[
                 str(port),
-                f"--filesToStage={PATHING_JAR}",
-                *(for_flink if embedded else ["--alsoStartLoopbackWorker"]),
+                f"--filesToStage={staged}",
+                *runner,
             ],
             log_path=log_path,
             jar=jar,

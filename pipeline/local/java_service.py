@@ -26,6 +26,8 @@ _LOG_LINES = 5
 _GRPC_EXEMPT = "no_grpc_proxy"
 # What stands for the jar that a service is started from, in its arguments.
 PATHING_JAR = "{{JAR}}"
+# And for all jars that hold its classes, with commas: where the class path of one is worth nothing.
+REAL_JARS = "{{JARS}}"
 
 
 class JavaService:
@@ -41,7 +43,7 @@ class JavaService:
       jar: one that holds all of it and starts by itself, in the place of the locked set.
       port: where it listens.
       java_options: for the Java machine.
-      arguments: for the service; `PATHING_JAR` in them is replaced.
+      arguments: for the service; `PATHING_JAR` and `REAL_JARS` in them are replaced.
       log_path: its stdout and stderr, appended to.
     """
 
@@ -76,9 +78,12 @@ class JavaService:
         """
         _reach_loopback_without_proxy()
         java = find_java()
-        jar = self._jar
-        if jar is None:
-            jar = write_pathing_jar(fetch_jars(self._jar_set), main_class=self._main_class)
+        if self._jar is None:
+            jars = fetch_jars(self._jar_set)
+            jar = write_pathing_jar(jars, main_class=self._main_class)
+        else:
+            jar, jars = self._jar, [self._jar]
+        real_jars = ",".join(map(str, jars))
         self._process = ManagedProcess.start(
             self._name,
             [
@@ -88,7 +93,10 @@ class JavaService:
                 *self._java_options,
                 "-jar",
                 str(jar),
-                *(argument.replace(PATHING_JAR, str(jar)) for argument in self._arguments),
+                *(
+                    argument.replace(PATHING_JAR, str(jar)).replace(REAL_JARS, real_jars)
+                    for argument in self._arguments
+                ),
             ],
             log_path=self._log_path,
             env=java_environment(java),

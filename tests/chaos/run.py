@@ -44,7 +44,12 @@ def main(argv: Sequence[str]) -> int:
     """Runs a schedule and writes its report; returns the exit code."""
     flags = _parse(argv)
     seed = secrets.randbelow(1_000_000) if flags.seed is None else flags.seed
-    config = StageConfig(high_availability=flags.high_availability, rate=flags.rate, seed=seed)
+    config = StageConfig(
+        high_availability=flags.high_availability,
+        rate=flags.rate,
+        seed=seed,
+        reader=flags.kafka_reader,
+    )
     schedule = draw_schedule(flags.kills, seed=seed, high_availability=flags.high_availability)
     command = _command(flags, seed)
     _say(command)
@@ -121,6 +126,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the schedule (default: a random one)")
     parser.add_argument("--high_availability", action="store_true")
     parser.add_argument("--rate", type=int, default=200, help="lines a second")
+    parser.add_argument("--kafka_reader", default=StageConfig.reader, help="beam or native")
     parser.add_argument("--report", type=pathlib.Path, metavar="FILE.md", help="also there")
     parser.add_argument("--folder", type=pathlib.Path, help="for a new folder with all files")
     return parser.parse_args(argv)
@@ -130,6 +136,9 @@ def _command(flags: argparse.Namespace, seed: int) -> str:
     words = ["python", "-m", "tests.chaos", f"--kills={flags.kills}", f"--seed={seed}"]
     words += ["--high_availability"] if flags.high_availability else []
     words += [f"--rate={flags.rate}"] if flags.rate != StageConfig.rate else []
+    words += (
+        [f"--kafka_reader={flags.kafka_reader}"] if flags.kafka_reader != StageConfig.reader else []
+    )
     return shlex.join(words)
 
 

@@ -60,6 +60,7 @@ class StageConfig:
       seed: of the lines.
       output: where results go: None for a folder, or `kafka:TOPIC`.
       checkpoint_dir: None for one in the run folder.
+      reader: as `--kafka_reader`.
     """
 
     high_availability: bool = False
@@ -68,6 +69,7 @@ class StageConfig:
     seed: int = 1
     output: str | None = None
     checkpoint_dir: pathlib.Path | None = None
+    reader: str = "beam"
 
 
 class Stage:
@@ -234,6 +236,7 @@ class Stage:
             f"--allowed_lateness_seconds={LATENESS_SECONDS}",
             f"--checkpoint_interval_seconds={CHECKPOINT_SECONDS}",
             f"--run_dir={run_dir}",
+            f"--kafka_reader={self.config.reader}",
         ]
         if self.config.high_availability:
             arguments.append("--high_availability")

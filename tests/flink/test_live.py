@@ -88,8 +88,9 @@ class Printed:
 
 @needs_proc
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("reader", ["beam", "native"])
 def test_live_results_settle_to_the_reference_through_a_silence(
-    kafka: EmbeddedKafka, tmp_path: pathlib.Path
+    kafka: EmbeddedKafka, tmp_path: pathlib.Path, reader: str
 ) -> None:
     """Windows come out while lines come in, late lines amend them, and silence gives zeros.
 
@@ -101,7 +102,8 @@ def test_live_results_settle_to_the_reference_through_a_silence(
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
-            *("--samples=0", "--input_topic=logs", f"--dead_letter={tmp_path / 'dead'}"),
+            *("--samples=0", "--input_topic=logs", f"--kafka_reader={reader}"),
+            f"--dead_letter={tmp_path / 'dead'}",
             f"--kafka_bootstrap_servers={kafka.bootstrap_servers}",
             "--consumer_property=auto.offset.reset=earliest",
             f"--window_seconds={WINDOW_SECONDS}",

@@ -22,6 +22,7 @@ from apache_beam.transforms.window import IntervalWindow, TimestampedValue
 from pipeline.config import JobConfig, config_from_flags
 from pipeline.flags import build_parser
 from pipeline.graph import count_panes, count_windows
+from transforms.batch_records import BatchRecords
 from transforms.grid import Grid
 from transforms.panes import Counts
 from transforms.records import Record
@@ -63,7 +64,8 @@ def stream(*steps: list[Event] | float) -> TestStream:
 def run(source: TestStream, job: JobConfig, expected: list[tuple[int, int, int]]) -> None:
     """Runs the graph up to the counts: (window end in seconds, error lines, lines)."""
     with TestPipeline(options=PipelineOptions(["--streaming"])) as pipeline:
-        counts = count_windows(count_panes(pipeline, job, {"logs": source}), job)
+        counted = count_panes(pipeline, job, {"logs": source | BatchRecords()})
+        counts = count_windows(counted, job)
         assert_that(counts | beam.Map(with_window_end), equal_to(expected))
 
 
@@ -152,7 +154,7 @@ def test_samples_are_the_first_error_lines_of_every_slide() -> None:
         [(3, b"ERROR c"), (1, b"ERROR a"), (2, b"ERROR b"), (4, INFO)], 10, [(11, ERROR)]
     )
     with TestPipeline(options=PipelineOptions(["--streaming"])) as pipeline:
-        counted = count_panes(pipeline, config("--samples=2"), {"logs": source})
+        counted = count_panes(pipeline, config("--samples=2"), {"logs": source | BatchRecords()})
         assert_that(
             counted.samples | SampleErrorLines(Grid(30, 10), size=2),
             equal_to([Sample(10_000, 3, (b"ERROR a", b"ERROR b")), Sample(20_000, 1, (ERROR,))]),

@@ -13,6 +13,7 @@ import apache_beam as beam
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.batch_records import BatchRecordsFn
 from transforms.beam_time import timestamp_of
 from transforms.classify import LineRules
 from transforms.dead_letters import DeadLetter
@@ -99,6 +100,7 @@ class LiveChain:
         self.dead_letters: list[DeadLetter] = []
         self.rows: dict[str, LedgerRow] = {}
         lateness_seconds = timing.allowed_lateness_ms // 1000
+        self._batch = BatchRecordsFn()
         self._count = CountPanesFn(rules, grid, 0, "", lateness_seconds, self._clock)
         self._close = _ClosePanesFn(grid, timing, max_keys, self._clock)
         self._settle = _SettleFn(grid, "errors", timing, self._clock)
@@ -117,8 +119,11 @@ class LiveChain:
 
     def bundle(self, records: Iterable[Record]) -> None:
         """Lets a bundle of records through all steps."""
+        self._batch.start_bundle()
+        batches = [batch for record in records for batch in self._batch.process(record)]
+        batches += [_value(batch) for batch in self._batch.finish_bundle()]
         self._count.start_bundle()
-        outputs = [output for record in records for output in self._count.process(record)]
+        outputs = [output for batch in batches for output in self._count.process(batch)]
         outputs += self._count.finish_bundle()
         for output in outputs:
             self._route(output)
@@ -164,7 +169,7 @@ class LiveChain:
     def clock(self, at_ms: int) -> None:
         """Lets the clock go on to a time, tick by tick; the watermark stands still."""
         while self.now_ms < at_ms:
-            self.now_ms += 1_000
+            self.now_ms = min(self.now_ms + 1_000, at_ms)
             now = timestamp_of(self.now_ms)
             if self._gate_tick.take_due(now):
                 self._close.look_at_the_clock(self._gate, self._close_timer, self._gate_tick)

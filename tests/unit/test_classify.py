@@ -5,10 +5,14 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from transforms.batches import batch_of
 from transforms.classify import LineRules, Verdict
-from transforms.filter import AtLeast, ContainsText
+from transforms.filter import AtLeast, ContainsText, LineFilter, MatchesRegex, OneOf
 from transforms.formats import LineParser
+from transforms.levels import Level
 from transforms.records import Header, Record
 
 NOW_MS = 1_764_000_000_000
@@ -140,3 +144,56 @@ def test_a_format_without_levels_leaves_the_filter_to_the_word() -> None:
     assert [True, False] == [
         plain.classify(record(line), NOW_MS).kept for line in (b"x ERROR y", LINE)
     ]
+
+
+LINES = (
+    None,
+    b"",
+    LINE,
+    b"x" * 101,
+    b"2025-11-24 15:59:00,000 ERROR [main] a.B - no",
+    b"2025-11-24 15:00:00,000 INFO [main] a.B - old",
+    b"level=error service=cart",
+    b"[Mon Nov 24 15:59:00 2025] [core:error] no",
+    b"\xff ERROR",
+)
+FILTERS = (AtLeast(), OneOf([Level.ERROR]), ContainsText("a"), MatchesRegex("^$|x|e"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from([0, -5_000, 20_000])), min_size=1),
+    st.sampled_from(FILTERS),
+    st.sampled_from([(), ("service",), ("kafka.key", "level"), ("kafka.partition",)]),
+    st.sampled_from(["kafka", "line"]),
+)
+def test_a_batch_is_judged_like_its_records_one_by_one(
+    rows: list[tuple[bytes | None, int]],
+    line_filter: LineFilter,
+    group_by: tuple[str, ...],
+    event_time: str,
+) -> None:
+    """Whatever stands beside a record, its verdict is the same."""
+    own = LineRules(
+        line_filter,
+        group_by=group_by,
+        event_time=event_time,
+        max_line_bytes=100,
+        max_past_seconds=600,
+        max_future_seconds=10,
+    )
+    records = [
+        record(line, NOW_MS + shift_ms)._replace(offset=offset)
+        for offset, (line, shift_ms) in enumerate(rows)
+    ]
+
+    found = own.classify_batch(batch_of(records), NOW_MS)
+
+    expected = [own.classify(one, NOW_MS) for one in records]
+    assert [one.event_time_ms for one in expected] == list(found.times_ms)
+    assert {
+        index: (one.reason, one.detail) for index, one in enumerate(expected) if one.reason
+    } == found.dead
+    usable = [index for index in range(len(records)) if index not in found.dead]
+    assert [expected[index].kept for index in usable] == [found.kept[index] for index in usable]
+    keys = found.keys or [None] * len(records)
+    assert [expected[index].key for index in usable] == [keys[index] for index in usable]

@@ -9,7 +9,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.arguments import rewrite_habits
-from pipeline.flags import build_parser, job_name
+from pipeline.flags import add_dataflow_flags, build_parser, is_for_dataflow, job_name
 
 
 def _option_strings_of_beam() -> set[str]:
@@ -28,10 +28,10 @@ def _option_strings_of_beam() -> set[str]:
 
 def test_no_flag_of_ours_is_one_of_beams() -> None:
     """Beam would take it for its own, or fail when it builds its parser."""
-    ours = {option for action in build_parser()._actions for option in action.option_strings} - {
-        "-h",
-        "--help",
-    }
+    parser = build_parser()
+    add_dataflow_flags(parser)
+    ours = {option for action in parser._actions for option in action.option_strings}
+    ours -= {"-h", "--help"}
 
     beams = _option_strings_of_beam()
 
@@ -55,6 +55,21 @@ def test_habits_of_kafka_users_reach_our_flags() -> None:
 def test_the_job_is_named_by_beams_flag(arguments: list[str], expected: str | None) -> None:
     """Results carry the name that the runner shows."""
     assert expected == job_name(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], False),
+        (["--runner=DirectRunner"], False),
+        (["--runner=DataflowRunner"], True),
+        (["--runner", "dataflow"], True),
+        (["--runner=apache_beam.runners.dataflow.dataflow_runner.DataflowRunner"], True),
+    ],
+)
+def test_dataflow_is_known_by_beams_flag(arguments: list[str], expected: bool) -> None:
+    """In the ways that Beam takes."""
+    assert expected == is_for_dataflow(arguments)
 
 
 def test_help_shows_defaults_and_examples_without_loading_beam() -> None:

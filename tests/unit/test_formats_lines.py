@@ -15,6 +15,8 @@ from transforms.levels import Level
 
 PARSERS = {name: LineParser(name) for name in LOG_FORMATS}
 NAMES = ("message", "level", "host", "a.b.0", "pid", "client")
+# Some that few formats have, some that take a line apart, and what is no name of logfmt's.
+QUICK_NAMES = (("service",), ("host", "a"), ("logger",), ("a.b.0", "code"), ("a=b", 'a"', "é"))
 
 
 def _level(sample: Sample) -> Level | None:
@@ -160,7 +162,10 @@ def _check(line: bytes, reference_ms: int = REFERENCE_MS) -> None:
         assert level == entry.level
         assert entry.time_ms == parser.time_of(line, reference_ms)
         assert fields == tuple(parser.field_of(line, name) for name in NAMES)
-        assert (level, fields) == parser.level_and_fields(line, NAMES)
+        assert [level] == parser.levels_of([line])
+        for names in (NAMES, *QUICK_NAMES):
+            expected = [(level, parser.fields_of(line, names))]
+            assert expected == parser.levels_and_fields([line], names)
         for text in fields:
             # Keys of series are written as UTF-8.
             assert text is None or text.encode("utf-8") is not None
@@ -195,6 +200,25 @@ def test_changed_lines_do_not_either(
     """Real lines with something cut out and something put in, read at any time."""
     line, start, length, extra = mutation
     _check(line[:start] + extra + line[start + length :], reference_ms)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda *parts: "".join(parts),
+            st.sampled_from(["", "level", "host", "a", "service", "xhost", "é", "a.b.0"]),
+            st.sampled_from(["=", "", "==", " = "]),
+            st.sampled_from(["", "error", "b", '"x y"', '"host=1 a=2"', '"', "\\", "b=c", "é"]),
+            st.sampled_from([" ", "  ", "\t", "\n", ""]),
+        ),
+        max_size=8,
+    )
+)
+@settings(deadline=None, max_examples=1000)
+def test_no_pairs_do(parts: list[str]) -> None:
+    """Keys, values and quotes in any order; a quick look sees what a long one does."""
+    _check(b"level=info " + "".join(parts).encode())
+    _check("".join(parts).encode())
 
 
 @given(

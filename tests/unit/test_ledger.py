@@ -16,9 +16,10 @@ COUNTED, FILTERED_OUT, BAD, TOO_LATE, OVERSIZED, PENDING = range(6)
 
 def span(*records: tuple[int, int, int]) -> OffsetSpan:
     """What a bundle of (offset, event time in seconds, outcome) gives."""
-    tally = SpanTally("logs", 0)
+    tally = SpanTally()
     for offset, seconds, outcome in records:
-        tally.add(offset, seconds * 1000, outcome)
+        tally.read([offset])
+        tally.add_one(offset, seconds * 1000, outcome)
     return tally.to_span()
 
 

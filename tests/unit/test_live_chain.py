@@ -132,6 +132,17 @@ def test_early_results_come_before_the_end_of_their_window() -> None:
     assert [(10, 1, -1, False), (10, 2, -1, False), (10, 2, 0, False)] == counts(job, None)
 
 
+def test_early_results_come_no_more_often_than_asked_for() -> None:
+    """What came meanwhile is told together."""
+    job = chain(timing=TIMING._replace(early_ms=4_000))
+    for second in range(1, 9):
+        job.clock(second * 1_000)
+        job.bundle([record(second, b"k=a ERROR", second)])
+    job.clock(10_000)
+
+    assert [(10, 3, -1, False), (10, 7, -1, False)] == counts(job, None)
+
+
 def test_without_a_watermark_panes_close_by_the_clock() -> None:
     """An empty partition holds the watermark back for ever; lines come too late all the same."""
     job = chain()
@@ -156,16 +167,19 @@ def test_a_backlog_that_is_read_slowly_is_counted_in_full() -> None:
     assert [(10, 2), (20, 2), (30, 2)] == [row[:2] for row in counts(job, None) if row[3]][:3]
 
 
-def test_a_pause_of_the_job_closes_nothing_by_the_clock() -> None:
-    """What waited meanwhile is read after it, however long it was."""
+def test_lines_that_waited_while_the_job_was_stopped_are_not_too_late() -> None:
+    """However long it was: the clock went on, but the watermark had no time to come."""
     job = chain()
     job.bundle([record(5, b"k=a ERROR", 0)])
-    job.clock(20_000)
-    job.now_ms = 1_000_000
-    job.clock(1_010_000)
-    job.bundle([record(6, b"k=a ERROR", 1)])
+    job.clock(10_000)
+    job.watermark(10_500)
+    job.now_ms = 7_200_000
+    job.clock(7_201_000)
+    job.bundle([record(15, b"k=a ERROR", 1), record(3_600, b"k=a ERROR", 2)])
+    job.tell_ledger(now=True)
 
     assert [] == job.dead_letters
+    assert Tally(counted=3) == job.rows["errors/logs/0/*"].tally
 
 
 LINES = st.tuples(

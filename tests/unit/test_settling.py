@@ -195,9 +195,10 @@ def test_a_watermark_stands_still_when_it_should_have_come(
     """Sooner where newer lines tell that it is late: those in no window that is to be told."""
     series = begun(3, newest)
     now_ms = GRID.window_end_ms(3) + DELAY_MS + after_ms
-    series.tick_ms = now_ms - 1000
+    series.tick_ms = now_ms - TICK_MS
+    series.tick(now_ms, TICK_MS)
 
-    assert still == series.watermark_stands_still(GRID, now_ms, DELAY_MS, TICK_MS)
+    assert still == series.watermark_stands_still(GRID, now_ms, DELAY_MS)
     assert now_ms == series.tick_ms
 
 
@@ -205,7 +206,9 @@ def test_ticks_that_were_missed_tell_nothing_of_the_watermark() -> None:
     """The process was paused: everything begins to count anew."""
     series = begun(3)
 
-    assert not series.watermark_stands_still(GRID, 1_000_000, DELAY_MS, TICK_MS)
+    series.tick(1_000_000, TICK_MS)
+
+    assert not series.watermark_stands_still(GRID, 1_000_000, DELAY_MS)
     assert (1_000_000, 1_000_000) == (series.reached_ms, series.line_ms)
 
 

@@ -12,15 +12,16 @@ from pipeline.flags import build_parser
 from pipeline.graph import build_live_graph
 from pipeline.live_sinks import WriteResultsToFolder, WriteSamplesToFolder
 from pipeline.stable_ids import StableIds
+from transforms.batches import RecordBatch, batch_of
 from transforms.records import Record
 
 
 class Lines(beam.PTransform):
     """Takes the place of the Kafka connector, which only Java can expand."""
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Record]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RecordBatch]:
         """One record."""
-        return begin.pipeline | beam.Create([Record("logs", 0, 0, 0, None, b"x")])
+        return begin.pipeline | beam.Create([batch_of([Record("logs", 0, 0, 0, None, b"x")])])
 
 
 def transforms(folder: pathlib.Path, *arguments: str) -> dict[str, str]:

@@ -190,7 +190,8 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
         ),
         (
             [*KAFKA, "--runner=SparkRunner"],
-            "--runner: not offered yet, got 'SparkRunner'. Use DirectRunner.",
+            "--runner: not offered here, got 'SparkRunner'. Use DirectRunner; `error-windows` "
+            "takes DataflowRunner too.",
         ),
         (
             [*KAFKA, "--direct_num_workers=many"],

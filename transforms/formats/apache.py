@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from transforms.formats.entry import OTHER, LevelReading, Parts
+from transforms.formats.entry import OTHER, LevelReading, Parts, Picked, without_fields
 from transforms.levels import LEVEL_OF_BYTES, Level, level_from_text
 
 # Time, module and level. The module may be missing, empty (`[:error]`) or `-`.
@@ -23,6 +23,12 @@ _OS_ERROR = re.compile(rb" \((\d{1,9})\)[^:\[]{1,200}:")
 _ADDRESS = re.compile(rb" \[(client|remote) (\[[^\]\s]{1,64}\](?::\d{1,5})?|[^\]\s]{1,128})\]")
 _CODE = re.compile(rb" (AH\d{5}):")
 _REFERER = b", referer: "
+_FIELDS = frozenset(
+    (
+        *("module", "pid", "tid", "client", "client_port", "remote", "remote_port"),
+        *("code", "os_error", "source", "referer"),
+    )
+)
 
 
 def read_level(line: bytes) -> LevelReading:
@@ -33,6 +39,11 @@ def read_level(line: bytes) -> LevelReading:
     word = match[3]
     level = LEVEL_OF_BYTES.get(word) or level_from_text(word)
     return OTHER if level is None else level
+
+
+def pick(line: bytes, names: tuple[str, ...]) -> Picked:
+    """Level and fields of a line, see `Picked`."""
+    return without_fields(read_level(line), names) if _FIELDS.isdisjoint(names) else None
 
 
 def read(line: bytes) -> Parts | None:

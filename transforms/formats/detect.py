@@ -7,11 +7,11 @@ opened and what is in them is read like a line of its own, a few of them deep at
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from transforms.formats import apache, envelopes, json_lines, log4j, logfmt, plain, syslog
-from transforms.formats.entry import OTHER, LevelReading, Parts
+from transforms.formats.entry import OTHER, LevelReading, Parts, Picked
 from transforms.levels import Level
 
 MAX_ENVELOPES = 4
@@ -21,10 +21,11 @@ PLAIN = "plain"
 
 
 class Reader(NamedTuple):
-    """The two functions of a format: for the level alone, and for everything."""
+    """The functions of a format: for the level alone, for everything, for level and some fields."""
 
     level: Callable[[bytes], LevelReading]
     parts: Callable[[bytes], Parts | None]
+    pick: Callable[[bytes, tuple[str, ...]], Picked] = lambda _line, _names: None
 
 
 class Readers(NamedTuple):
@@ -32,15 +33,16 @@ class Readers(NamedTuple):
 
     level: tuple[tuple[Callable[[bytes], LevelReading], ...], ...]
     parts: tuple[tuple[Callable[[bytes], Parts | None], ...], ...]
+    pick: tuple[tuple[Callable[[bytes, tuple[str, ...]], Picked], ...], ...]
 
 
-_JSON = Reader(json_lines.read_level, json_lines.read)
+_JSON = Reader(json_lines.read_level, json_lines.read, json_lines.pick)
 _JSON_ENVELOPE = Reader(json_lines.read_envelope_level, json_lines.read_envelope)
-_APACHE = Reader(apache.read_level, apache.read)
-_LOGFMT = Reader(logfmt.read_level, logfmt.read)
-_LOG4J = Reader(log4j.read_level, log4j.read)
-_TIMED = Reader(log4j.read_timed_level, log4j.read)
-_LEVEL_FIRST = Reader(log4j.read_first_level, log4j.read)
+_APACHE = Reader(apache.read_level, apache.read, apache.pick)
+_LOGFMT = Reader(logfmt.read_level, logfmt.read, logfmt.pick)
+_LOG4J = Reader(log4j.read_level, log4j.read, log4j.pick)
+_TIMED = Reader(log4j.read_timed_level, log4j.read, log4j.pick)
+_LEVEL_FIRST = Reader(log4j.read_first_level, log4j.read, log4j.pick)
 _SYSLOG = Reader(syslog.read_level, syslog.read)
 _CRI = Reader(envelopes.read_cri_level, envelopes.read_cri)
 _WRAPPED = Reader(envelopes.read_wrapped_level, envelopes.read_wrapped)
@@ -88,6 +90,7 @@ def _table(choose: Callable[[int], Iterable[Reader]]) -> Readers:
     return Readers(
         tuple(tuple(reader.level for reader in row) for row in rows),
         tuple(tuple(reader.parts for reader in row) for row in rows),
+        tuple(tuple(reader.pick for reader in row) for row in rows),
     )
 
 
@@ -100,6 +103,40 @@ READERS: Mapping[str, Readers] = {
     "log4j": _table(_only(_LOG4J)),
     "syslog": _table(_only(_SYSLOG)),
 }
+
+
+def levels_in(lines: Sequence[bytes], readers: Readers) -> list[Level | None]:
+    """`level_in` of every line; the calls that are the same for all are made once."""
+    rows = readers.level
+    levels: list[Level | None] = []
+    for line in lines:
+        level = None
+        for read in rows[line[0]] if line else ():
+            found = read(line)
+            if found is not OTHER:
+                # Bytes are the line in an envelope.
+                level = level_in(line, readers) if isinstance(found, bytes) else found
+                break
+        levels.append(level)
+    return levels
+
+
+def picks_in(
+    lines: Sequence[bytes], readers: Readers, names: tuple[str, ...]
+) -> list[tuple[Level | None, tuple[str | None, ...]] | None]:
+    """Level and fields of every line; None where it has to be taken apart to tell them."""
+    rows = readers.pick
+    nothing = (None, (None,) * len(names))
+    picks: list[tuple[Level | None, tuple[str | None, ...]] | None] = []
+    for line in lines:
+        for pick in rows[line[0]] if line else ():
+            found = pick(line, names)
+            if found is not OTHER:
+                picks.append(found)
+                break
+        else:
+            picks.append(nothing)
+    return picks
 
 
 def level_in(line: bytes, readers: Readers, depth: int = 0) -> Level | None:

@@ -40,6 +40,18 @@ OTHER = Other.OTHER
 LevelReading = Level | None | bytes | Other
 
 
+# What a quick look at some fields gives: the level and their values; `OTHER` for lines of other
+# formats, None where the line has to be read as a whole to tell.
+Picked = tuple[Level, tuple[str | None, ...]] | Other | None
+
+
+def without_fields(level: LevelReading, names: tuple[str, ...]) -> Picked:
+    """What a format that has none of these fields picks."""
+    if isinstance(level, Level):
+        return level, (None,) * len(names)
+    return OTHER if level is OTHER else None
+
+
 class Parts(NamedTuple):
     """A line taken apart, with its time as it is written: not all who ask need the time.
 

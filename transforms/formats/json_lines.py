@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from transforms.formats.entry import OTHER, LevelReading, Parts
+from transforms.formats.entry import OTHER, LevelReading, Parts, Picked, look_up
 from transforms.levels import (
     LEVEL_OF_TEXT,
     Level,
@@ -109,6 +109,23 @@ def read_level(line: bytes) -> LevelReading:
         return OTHER
     level = level_in(fields)
     return inner_line(fields) if level is None else level
+
+
+def pick(line: bytes, names: tuple[str, ...]) -> Picked:
+    """Level and fields of a line, see `Picked`."""
+    fields = load(line)
+    if fields is None:
+        return OTHER
+    level = level_in(fields)
+    if level is None:
+        return None
+    values = []
+    for name in names:
+        value = fields.get(name)
+        # Mostly it is plain text under this very name.
+        usual = value.__class__ is str and value.isascii()
+        values.append(value if usual else look_up(fields, name))
+    return level, tuple(values)
 
 
 def read(line: bytes) -> Parts | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from transforms.formats.entry import OTHER, LevelReading, Parts
+from transforms.formats.entry import OTHER, LevelReading, Parts, Picked, without_fields
 from transforms.levels import LEVEL_OF_BYTES, Level, level_from_letter, level_from_text
 
 _NAMES = (
@@ -79,6 +79,7 @@ _LATE_END = re.compile(rb"([ /])([^\]\s]{1,128})\] ?")
 _GLUED_LOGGER = re.compile(rb"\[([\w.$-]{1,128}) {0,64}\]")
 _LAST_LOGGER = re.compile(rb"\s\(([\w.$-]{1,128})\)\s*\Z")
 _SEPARATORS = b" \t\r\n|:-"
+_FIELDS = frozenset(("logger", "thread", "pid", "source"))
 
 
 def read_level(line: bytes) -> LevelReading:
@@ -112,6 +113,11 @@ def read_first_level(line: bytes) -> LevelReading:
     if match is not None:
         return level_from_letter(match[1].decode("ascii"))
     return OTHER
+
+
+def pick(line: bytes, names: tuple[str, ...]) -> Picked:
+    """Level and fields of a line, see `Picked`."""
+    return without_fields(read_level(line), names) if _FIELDS.isdisjoint(names) else None
 
 
 def read(line: bytes) -> Parts | None:

@@ -6,9 +6,10 @@ equal keys counts.
 
 from __future__ import annotations
 
+import functools
 import re
 
-from transforms.formats.entry import OTHER, LevelReading, Parts
+from transforms.formats.entry import OTHER, LevelReading, Parts, Picked, text_of
 from transforms.levels import LEVEL_OF_BYTES, Level, level_from_text
 
 LEVEL_KEYS = ("level", "lvl", "severity", "loglevel", "log.level", "levelname", "at")
@@ -18,6 +19,8 @@ MESSAGE_KEYS = ("msg", "message")
 # A line of this format starts with a key and its value.
 _START = re.compile(rb"[A-Za-z_@][\w.@/-]{0,63}=")
 _PAIR = re.compile(rb'([^\s="]{1,256})(?:=(?:("(?:[^"\\]|\\.)*")|([^\s"]\S*)?))?', re.DOTALL)
+_BARE = re.compile(rb'[^\s"]\S*')
+_KEY = re.compile(r'[^\s="]{1,256}')
 _LEVEL = re.compile(rb"([A-Za-z]{1,13}[1-8]?)(?:\s|$)")
 _ESCAPE = re.compile(rb"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
@@ -31,16 +34,56 @@ def read_level(line: bytes) -> LevelReading:
     """The level of a line, `OTHER` for lines of other formats."""
     if _START.match(line) is None:
         return OTHER
-    # The usual way, a key in front of all quotes, so that it is no part of a value.
-    position = line.find(b"level=", 0, _PREFIX)
+    level = _quick_level(line)
+    return _level_in(_pairs(line)) if level is None else level
+
+
+def pick(line: bytes, names: tuple[str, ...]) -> Picked:
+    """Level and fields of a line, see `Picked`."""
+    if _START.match(line) is None:
+        return OTHER
+    level = _quick_level(line)
+    if level is None:
+        return None
+    values = []
+    for name in names:
+        key = _key(name)
+        value = None if key is None else _quick_value(line, key)
+        if value is None:
+            return None
+        values.append(text_of(value))
+    return level, tuple(values)
+
+
+def _quick_level(line: bytes) -> Level | None:
+    position = _quick_find(line, b"level")
+    match = None if position < 0 else _LEVEL.match(line, position)
+    return None if match is None else LEVEL_OF_BYTES.get(match[1]) or level_from_text(match[1])
+
+
+@functools.lru_cache(maxsize=256)
+def _key(name: str) -> bytes | None:
+    """A key as it stands in a line; None for what cannot be one."""
+    return name.encode("utf-8") if _KEY.fullmatch(name) else None
+
+
+def _quick_value(line: bytes, key: bytes) -> bytes | None:
+    position = _quick_find(line, key)
+    match = None if position < 0 else _BARE.match(line, position)
+    return None if match is None else match[0]
+
+
+def _quick_find(line: bytes, key: bytes) -> int:
+    """Where the value of a key begins, if nothing in the line looks like the key before it.
+
+    That is the usual way. In front of all quotes and behind a space it is no part of a value.
+    """
+    position = line.find(key, 0, _PREFIX)
+    end = position + len(key)
     is_key = position == 0 or (position > 0 and line[position - 1] == _SPACE)
-    if is_key and line.find(b'"', 0, position) < 0:
-        match = _LEVEL.match(line, position + 6)
-        if match is not None:
-            level = LEVEL_OF_BYTES.get(match[1]) or level_from_text(match[1])
-            if level is not None:
-                return level
-    return _level_in(_pairs(line))
+    if not is_key or line[end : end + 1] != b"=" or line.find(b'"', 0, position) >= 0:
+        return -1
+    return end + 1
 
 
 def read(line: bytes) -> Parts | None:

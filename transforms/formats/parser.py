@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 
 from transforms.formats import detect, json_lines, times
 from transforms.formats.entry import Entry, Parts, look_up, text_of
@@ -50,6 +51,10 @@ class LineParser:
         """The level of a line: the cheap question."""
         return detect.level_in(line, self._readers)
 
+    def levels_of(self, lines: Sequence[bytes]) -> list[Level | None]:
+        """`level_of` of every line."""
+        return detect.levels_in(lines, self._readers)
+
     def parse(self, line: bytes, reference_ms: int) -> Entry:
         """Everything about a line.
 
@@ -80,14 +85,22 @@ class LineParser:
         parts = detect.parts_in(line, self._readers)
         return tuple([_field(parts, name) for name in names])
 
-    def level_and_fields(
+    def levels_and_fields(
+        self, lines: Sequence[bytes], names: tuple[str, ...]
+    ) -> list[tuple[Level | None, tuple[str | None, ...]]]:
+        """`level_of` and `fields_of` of every line, which is faster than one after the other."""
+        if LEVEL_FIELD in names or MESSAGE_FIELD in names:
+            return [self._level_and_fields(line, names) for line in lines]
+        return [
+            self._level_and_fields(line, names) if picked is None else picked
+            for line, picked in zip(
+                lines, detect.picks_in(lines, self._readers, names), strict=True
+            )
+        ]
+
+    def _level_and_fields(
         self, line: bytes, names: tuple[str, ...]
     ) -> tuple[Level | None, tuple[str | None, ...]]:
-        """`level_of` and `fields_of` in one, about twice as fast for JSON as one after the other.
-
-        Where few lines are kept by their level, `level_of` first and `fields_of` only for those
-        is faster still.
-        """
         parts = detect.parts_in(line, self._readers)
         return parts.level, tuple([_field(parts, name) for name in names])
 

@@ -1,0 +1,297 @@
+"""Kafka as a source in Python alone: a splittable DoFn over partitions that gives batches.
+
+A partition is an element, and the offsets that are still to be read are its restriction
+(https://s.apache.org/splittable-do-fn). So the runner keeps the position, together with the counts
+that were made of the records before it, and nothing else decides where reading goes on: each
+record is counted exactly once, whatever is killed. Offsets are committed to Kafka for people to
+look at only.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.restriction_trackers import OffsetRange as Restriction
+from apache_beam.io.restriction_trackers import OffsetRestrictionTracker
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Duration
+
+from pipeline.errors import ServiceError
+from pipeline.kafka_properties import KafkaProperties, read_properties_file
+from pipeline.offset_ranges import OffsetRange
+from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
+from transforms.batches import RecordBatch
+from transforms.beam_time import timestamp_of
+from transforms.clock import wall_clock_ms
+
+# Without an end: no offset is as high.
+NO_END = 2**63 - 1
+_READ_SECONDS = 0.1
+# A call that has read for so long gives back to the runner, which can take a checkpoint then.
+_CALL_SECONDS = 0.2
+_IDLE_CALL_SECONDS = 1.0
+# A bounded read knows that there is more; when none comes for so long, something is wrong.
+_STALL_SECONDS = 60.0
+# Lines reach Kafka a moment after the time that they bear.
+_IDLE_DELAY_MS = 500
+_LOG = logging.getLogger(__name__)
+
+
+class ReadKafkaBatches(beam.PTransform):
+    """Reads the records of the given offset ranges, several partitions at the same time.
+
+    Output: PCollection of `transforms.batches.Batch`. With an end: every offset of a range that
+    holds a record is read once, and the job fails when some have expired. Without (`live`):
+    what has expired is left out, told in the log and, as a hole, in the ledger; the watermark of a
+    partition is the highest timestamp read, and the clock where all has been read.
+
+    Args:
+      properties: the Java consumer's settings without secrets, `bootstrap.servers` among them.
+      ranges: what to read; empty ranges are left out. `stop` does not count in a live read.
+      properties_path: a .properties file of more settings, read on the worker; the place for
+        secrets.
+      live: whether to go on at the end.
+    """
+
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        ranges: Sequence[OffsetRange],
+        *,
+        properties_path: str | None = None,
+        live: bool = False,
+    ) -> None:
+        super().__init__()
+        self._ranges = [
+            offsets._replace(stop=NO_END) if live else offsets
+            for offsets in ranges
+            if live or offsets.size > 0
+        ]
+        connection = _Connection(dict(properties), properties_path, max(1, len(self._ranges)))
+        self._fn: beam.DoFn = _TailFn(connection) if live else _ReadRangeFn(connection)
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        """Applies the transform."""
+        return (
+            begin
+            | "Partitions" >> beam.Create(self._ranges).with_output_types(OffsetRange)
+            | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
+        )
+
+    def display_data(self) -> dict[str, Any]:
+        """Topics and partitions, for the runner's job page."""
+        return {
+            "topics": ",".join(sorted({offsets.topic for offsets in self._ranges})),
+            "partitions": len(self._ranges),
+        }
+
+
+class _Connection:
+    """How readers connect, and those of this process that wait for their next call."""
+
+    def __init__(
+        self, properties: dict[str, str], properties_path: str | None, readers: int
+    ) -> None:
+        self._properties = properties
+        self._properties_path = properties_path
+        self._readers = readers
+        self._waiting: dict[tuple[str, int], PartitionReader] = {}
+        # A group of the user's shows in Kafka's own tools how far the job is.
+        self.commits = "group.id" in properties
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Connection, (self._properties, self._properties_path, self._readers)
+
+    @contextlib.contextmanager
+    def reader(self, topic: str, partition: int, offset: int) -> Iterator[PartitionReader]:
+        """A reader at an offset: the one that read the offset before, else a new one.
+
+        What it had fetched ahead makes going on cheap. One that raised is not used again.
+        """
+        reader = self._waiting.pop((topic, partition), None)
+        if reader is not None and not reader.is_at(offset):
+            reader.close()
+            reader = None
+        if reader is None:
+            settings: dict[str, str] = {}
+            if self._properties_path is not None:
+                settings = read_properties_file("--consumer_config", self._properties_path)
+            reader = PartitionReader(
+                KafkaProperties({**settings, **self._properties}),
+                topic,
+                partition,
+                offset,
+                readers=self._readers,
+            )
+        try:
+            yield reader
+        except BaseException:
+            reader.close()
+            raise
+        other = self._waiting.pop((topic, partition), None)
+        if other is not None:
+            other.close()
+        self._waiting[topic, partition] = reader
+
+    def close(self) -> None:
+        """Ends all connections."""
+        for reader in self._waiting.values():
+            reader.close()
+        self._waiting = {}
+
+
+class _Tracker(OffsetRestrictionTracker):
+    """Of a partition without an end: it is not divided, only given back."""
+
+    def try_split(self, fraction_of_remainder: float) -> Any:
+        if fraction_of_remainder != 0 and self.stop_position() == NO_END:
+            return None
+        return super().try_split(fraction_of_remainder)
+
+    def is_bounded(self) -> bool:
+        return bool(self.stop_position() != NO_END)
+
+
+class _RangeProvider(RestrictionProvider):
+    def initial_restriction(self, element: OffsetRange) -> Restriction:
+        return Restriction(element.start, element.stop)
+
+    def create_tracker(self, restriction: Restriction) -> _Tracker:
+        return _Tracker(restriction)
+
+    def restriction_size(self, element: OffsetRange, restriction: Restriction) -> int:
+        # How much is left without an end, nobody knows; a runner may not be told infinity.
+        return 1 if restriction.stop == NO_END else restriction.size()
+
+    def truncate(self, element: OffsetRange, restriction: Restriction) -> Restriction | None:
+        # A drained job reads on to an end, if there is one.
+        return None if restriction.stop == NO_END else restriction
+
+
+# How Beam is told what a DoFn wants to be given.
+_RESTRICTION = beam.DoFn.RestrictionParam(_RangeProvider())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+
+
+class _ReadFn(beam.DoFn):
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def teardown(self) -> None:
+        """Ends all connections."""
+        self._connection.close()
+
+
+class _ReadRangeFn(_ReadFn):
+    """Reads to the end of a range."""
+
+    def process(
+        self,
+        element: OffsetRange,
+        tracker: Any = _RESTRICTION,
+    ) -> Iterator[TimestampedValue]:
+        """Reads until the range, or what a split has left of it, is done."""
+        place = (element.topic, element.partition)
+        with self._connection.reader(*place, tracker.current_restriction().start) as reader:
+            last_ms = time.monotonic()
+            while True:
+                batch = reader.read(_READ_SECONDS)
+                if batch is not None:
+                    last_ms = time.monotonic()
+                    mine = claim(batch, tracker)
+                    if mine is not None:
+                        yield _stamped(mine)
+                    if mine is not batch:
+                        break
+                stop = tracker.current_restriction().stop
+                if reader.next_offset >= stop:
+                    # Also where the last offsets hold no records.
+                    if batch is None or batch.offsets[-1] < stop - 1:
+                        tracker.try_claim(stop)
+                    break
+                if time.monotonic() - last_ms > _STALL_SECONDS:
+                    why = f" ({reader.trouble})" if reader.trouble else ""
+                    raise ServiceError(
+                        f"cannot read {place[0]}[{place[1]}]: nothing came for "
+                        f"{_STALL_SECONDS:.0f} s{why}, next is offset {reader.next_offset} "
+                        f"of {stop}. Check the brokers."
+                    )
+
+
+class _TailFn(_ReadFn):
+    """Reads on and on."""
+
+    @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
+    def process(
+        self,
+        element: OffsetRange,
+        # In front: Beam gives it by its place and the next two by name.
+        finalizer: Any = beam.DoFn.BundleFinalizerParam,
+        tracker: Any = _RESTRICTION,
+        estimator: Any = _WATERMARK,
+    ) -> Iterator[TimestampedValue]:
+        """Reads for a moment and gives back to the runner."""
+        start = tracker.current_restriction().start
+        with self._connection.reader(element.topic, element.partition, start) as reader:
+            started = time.monotonic()
+            while True:
+                try:
+                    batch = reader.read(_READ_SECONDS)
+                except ExpiredOffsetError as error:
+                    _LOG.error("%s", error)
+                    reader.skip_expired()
+                    continue
+                if batch is not None:
+                    mine = claim(batch, tracker)
+                    if mine is None:
+                        return
+                    yield _stamped(mine)
+                    _advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
+                    if mine is not batch:
+                        return
+                elif reader.look_for_end() is not None and reader.caught_up_ms:
+                    _advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
+                busy_seconds = _IDLE_CALL_SECONDS if batch is None else _CALL_SECONDS
+                if time.monotonic() - started > busy_seconds:
+                    if self._connection.commits:
+                        finalizer.register(reader.commit_read)
+                    tracker.defer_remainder(Duration())
+                    return
+
+
+def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:
+    """The part of a batch that is the reader's; None if nothing is, as after a split."""
+    if tracker.try_claim(batch.offsets[-1]):
+        return batch
+    return batch.until(tracker.current_restriction().stop)
+
+
+def reached_ms(timestamps_ms: Sequence[int], now_ms: int) -> int | None:
+    """How far records take the watermark: to the highest timestamp that is not ahead of the clock.
+
+    A forged one in the future must not make all others late, and what comes later relies on a
+    watermark that is never ahead of the clock (docs/architecture.md, "Too late, exactly").
+    """
+    highest_ms = max(timestamps_ms)
+    if highest_ms <= now_ms:
+        return highest_ms
+    return max((time_ms for time_ms in timestamps_ms if time_ms <= now_ms), default=None)
+
+
+def _stamped(batch: MessageBatch) -> TimestampedValue:
+    return TimestampedValue(batch, timestamp_of(max(batch.timestamps_ms)))
+
+
+def _advance(estimator: Any, time_ms: int | None) -> None:
+    """Moves the watermark on; it never goes back."""
+    if time_ms is None:
+        return
+    reached = estimator.current_watermark()
+    moment = timestamp_of(time_ms)
+    if reached is None or moment > reached:
+        estimator.set_watermark(moment)

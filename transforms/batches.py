@@ -1,0 +1,78 @@
+"""Records of one partition, column by column, so that a whole batch is judged in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from transforms.records import KafkaRecord, Record, headers_of
+
+
+class Batch(Protocol):
+    """Records of one partition in ascending order of their offsets; at least one.
+
+    Attributes:
+      topic, partition: where they stand.
+      offsets: of each, ascending, no two alike.
+      timestamps_ms: Kafka's, milliseconds since the epoch.
+      values: the lines; a record without a value is a tombstone.
+      keys: as they are in Kafka.
+      headers: of each, objects with `key` (str) and `value` (bytes or None).
+    """
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offsets(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def timestamps_ms(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def values(self) -> Sequence[bytes | None]: ...  # noqa: D102
+    @property
+    def keys(self) -> Sequence[bytes | None]: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[Sequence[Any]]: ...  # noqa: D102
+
+
+class RecordBatch(NamedTuple):
+    """A `Batch` of our own making."""
+
+    topic: str
+    partition: int
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int]
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    headers: Sequence[Sequence[Any]]
+
+
+def batch_of(records: Sequence[KafkaRecord]) -> RecordBatch:
+    """A batch of records of one partition, in any order."""
+    offsets = [record.offset for record in records]
+    if offsets != sorted(offsets):
+        records = sorted(records, key=lambda record: record.offset)
+        offsets = [record.offset for record in records]
+    return RecordBatch(
+        records[0].topic,
+        records[0].partition,
+        offsets,
+        [record.timestamp for record in records],
+        [record.value for record in records],
+        [record.key for record in records],
+        [record.headers or () for record in records],
+    )
+
+
+def record_at(batch: Batch, index: int) -> Record:
+    """All of one record of a batch."""
+    return Record(
+        batch.topic,
+        batch.partition,
+        batch.offsets[index],
+        batch.timestamps_ms[index],
+        batch.keys[index],
+        batch.values[index],
+        headers_of(batch.headers[index]),
+    )
