@@ -20,7 +20,7 @@ from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import build_live_graph
-from pipeline.live_config import MAX_PARALLELISM
+from pipeline.live_config import BUNDLE_MS, MAX_PARALLELISM
 from pipeline.readers import live_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from transforms.results import Result
@@ -114,6 +114,7 @@ def _options(job_endpoint: str, checkpoints_dir: pathlib.Path) -> PipelineOption
             "--streaming",
             "--parallelism=1",
             f"--max_parallelism={MAX_PARALLELISM}",
+            f"--max_bundle_time_mills={BUNDLE_MS}",
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",

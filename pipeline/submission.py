@@ -20,7 +20,7 @@ from pipeline.checkpoint_store import CHECKPOINT_DIR_FLAG
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.graph import build_live_graph
-from pipeline.live_config import MAX_PARALLELISM, LiveConfig
+from pipeline.live_config import BUNDLE_MS, MAX_PARALLELISM, LiveConfig
 from pipeline.live_sinks import (
     WriteResultsToFolder,
     WriteResultsToKafka,
@@ -37,8 +37,6 @@ from pipeline.stable_ids import StableIds
 _RETRIES = 2_147_483_647
 _RETRY_DELAY_MS = 1_000
 _CHECKPOINT_TIMEOUT_MS = 120_000
-# Python is handed lines, and hands back counts, so often: what a result waits for.
-_BUNDLE_MS = 200
 _POLL_SECONDS = 0.5
 _RUNNING_TIMEOUT_SECONDS = 180.0
 # Flink answers from what it knew up to 3 s before (web.refresh-interval).
@@ -151,7 +149,7 @@ def _options(
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",
-        f"--max_bundle_time_mills={_BUNDLE_MS}",
+        f"--max_bundle_time_mills={BUNDLE_MS}",
         f"--checkpointing_interval={config.checkpoint_interval_seconds * 1000}",
         f"--checkpoint_timeout_millis={_CHECKPOINT_TIMEOUT_MS}",
         # Else the output of an unfinished bundle goes into the checkpoint, by the number of the
