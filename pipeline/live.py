@@ -20,8 +20,8 @@ from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.graph import build_live_graph
-from pipeline.live_config import BUNDLE_MS, MAX_PARALLELISM
-from pipeline.readers import live_sources
+from pipeline.live_config import MAX_PARALLELISM
+from pipeline.readers import bundle_ms, live_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from transforms.results import Result
 from transforms.samples import Sample
@@ -59,7 +59,7 @@ def submit(
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.
     """
-    pipeline = beam.Pipeline(options=_options(job_endpoint, checkpoints_dir))
+    pipeline = beam.Pipeline(options=_options(config, job_endpoint, checkpoints_dir))
     sources = live_sources(config, expansion_address, on_cluster=False, properties_path=None)
     outputs = build_live_graph(pipeline, config, sources)
     _ = outputs.results | "ShowResults" >> beam.ParDo(_HandOverFn())
@@ -103,7 +103,9 @@ def show_results(result: Any, *, as_table: bool) -> None:
             print_result(json.loads(one.to_json()), highest, out=sys.stdout)
 
 
-def _options(job_endpoint: str, checkpoints_dir: pathlib.Path) -> PipelineOptions:
+def _options(
+    config: JobConfig, job_endpoint: str, checkpoints_dir: pathlib.Path
+) -> PipelineOptions:
     # A new job begins a new history; Flink would keep the old one's files for ever.
     shutil.rmtree(checkpoints_dir, ignore_errors=True)
     return PipelineOptions(
@@ -114,7 +116,7 @@ def _options(job_endpoint: str, checkpoints_dir: pathlib.Path) -> PipelineOption
             "--streaming",
             "--parallelism=1",
             f"--max_parallelism={MAX_PARALLELISM}",
-            f"--max_bundle_time_mills={BUNDLE_MS}",
+            f"--max_bundle_time_mills={bundle_ms(config)}",
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",

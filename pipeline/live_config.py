@@ -16,9 +16,6 @@ from pipeline.local.flink_job_server import LOCAL_MASTER
 from pipeline.local.folders import run_dir
 
 MAX_PARALLELISM = 128
-# Python is handed lines, and hands back counts, so often: what a result waits for, and a timer that
-# is set while another fires.
-BUNDLE_MS = 200
 _WORKER = "error-windows-worker"
 
 

@@ -17,9 +17,9 @@ import apache_beam as beam
 from apache_beam.io.restriction_trackers import OffsetRange as Restriction
 from apache_beam.io.restriction_trackers import OffsetRestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.transforms.core import RestrictionProvider, WatermarkEstimatorProvider
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.utils.timestamp import Duration
+from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.errors import ServiceError
 from pipeline.kafka_properties import KafkaProperties, read_properties_file
@@ -29,6 +29,9 @@ from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
 
+# Later than the moment by which steps find out whether there is a watermark at all
+# (`transforms.event_timers`): there is one, it is far back.
+_LONG_AGO = Timestamp(1)
 # Without an end: no offset is as high.
 NO_END = 2**63 - 1
 _READ_SECONDS = 0.1
@@ -173,9 +176,22 @@ class _RangeProvider(RestrictionProvider):
         return None if restriction.stop == NO_END else restriction
 
 
+class _WatermarkProvider(WatermarkEstimatorProvider):
+    """Starts long ago: what is given back without a watermark holds none back (seen on Flink).
+
+    So windows wait for a partition of which nothing has been read yet.
+    """
+
+    def initial_estimator_state(self, element: OffsetRange, restriction: Restriction) -> Timestamp:
+        return _LONG_AGO
+
+    def create_watermark_estimator(self, estimator_state: Timestamp) -> ManualWatermarkEstimator:
+        return ManualWatermarkEstimator(estimator_state)
+
+
 # How Beam is told what a DoFn wants to be given.
 _RESTRICTION = beam.DoFn.RestrictionParam(_RangeProvider())
-_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(_WatermarkProvider())
 
 
 class _ReadFn(beam.DoFn):
@@ -291,7 +307,6 @@ def _advance(estimator: Any, time_ms: int | None) -> None:
     """Moves the watermark on; it never goes back."""
     if time_ms is None:
         return
-    reached = estimator.current_watermark()
     moment = timestamp_of(time_ms)
-    if reached is None or moment > reached:
+    if moment > estimator.current_watermark():
         estimator.set_watermark(moment)

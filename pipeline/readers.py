@@ -15,6 +15,16 @@ from pipeline.native_source import NO_END, ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
 from pipeline.sources import ReadKafkaRanges, read_unbounded
 
+# Python is handed records, and hands back counts, so often: what a result waits for.
+_BUNDLE_MS = 200
+# The native reader itself ends a call after as long; what is left of a bundle would be waited for.
+_NATIVE_BUNDLE_MS = 20
+
+
+def bundle_ms(config: JobConfig) -> int:
+    """How long a bundle of a live job lasts at most, in milliseconds."""
+    return _BUNDLE_MS if config.needs_java else _NATIVE_BUNDLE_MS
+
 
 def bounded_sources(
     config: JobConfig,

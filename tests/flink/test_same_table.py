@@ -68,7 +68,7 @@ SEED = 20261125
 WINDOW_SECONDS, SLIDE_SECONDS = 15, 5
 TASK_MANAGER_KILLS, JOB_MANAGER_KILLS = (3, 1) if FULL else (1, 0)
 # Of a poll of the connector: so few that the topic is still being read when something is killed.
-RECORDS_PER_POLL = 100 if FULL else 10
+RECORDS_PER_POLL = 100 if FULL else 4
 START_SECONDS, SETTLE_SECONDS = 240, 600
 _MINUTE_MS = 60_000
 # More than the rows of the ledger wait for.

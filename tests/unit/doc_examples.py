@@ -36,7 +36,7 @@ import pytest
 import pipeline.explain
 import pipeline.graph
 import pipeline.job
-import pipeline.runner
+import pipeline.readers
 import pipeline.watch
 from pipeline import cli
 from pipeline.config import JobConfig, KafkaConfig, config_from_flags
@@ -46,6 +46,7 @@ from pipeline.flags import build_parser
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
 from tests.unit.live_chain import LiveChain
+from transforms.batch_records import BatchRecords
 from transforms.panes import CountPanes
 from transforms.records import Header, Record
 from transforms.results import format_time
@@ -247,12 +248,12 @@ class _Player:
                 for one in config.clusters
                 if one.bootstrap_servers == properties["bootstrap.servers"]
             )
-            return beam.Create(records_of(cluster)).with_output_types(Record)
+            return beam.Create(records_of(cluster)).with_output_types(Record) | BatchRecords()
 
         patch = self._monkeypatch.setattr
         patch(pipeline.job, "KafkaConnection", mock.Mock())
         patch(pipeline.job, "find_ranges", find_ranges)
-        patch(pipeline.runner, "ReadKafkaRanges", read)
+        patch(pipeline.readers, "ReadKafkaRanges", read)
         patch(pipeline.graph, "CountPanes", functools.partial(CountPanes, clock_ms=_noon_ms))
         moments = iter([0.0, _SECONDS])
         patch(pipeline.job, "time", types.SimpleNamespace(monotonic=moments.__next__))

@@ -26,6 +26,7 @@ from pipeline.partition_reader import (
     reader_settings,
 )
 from transforms.batches import RecordBatch, record_at
+from transforms.beam_time import milliseconds_of
 from transforms.records import Header, Record
 
 
@@ -181,7 +182,7 @@ def test_expired_offsets_end_a_range_and_leave_a_hole_in_the_tail(
         play(bounded(), monkeypatch, Reader([ExpiredOffsetError("gone")]), Restriction(0, 5))
 
     reader = Reader([ExpiredOffsetError("gone"), batch(7)])
-    estimator = ManualWatermarkEstimator(None)
+    estimator = ManualWatermarkEstimator(native_source._LONG_AGO)
     offsets, tracker = play(
         tail(),
         monkeypatch,
@@ -201,21 +202,21 @@ def test_expired_offsets_end_a_range_and_leave_a_hole_in_the_tail(
         ([batch(0, 9), batch(10)], 0, 1_010, 11),
         # Where all has been read, the clock, less a moment.
         ([None], 90_000, 89_500, 0),
-        # Where no broker answers, nobody knows.
-        ([None], 0, None, 0),
+        # Where no broker answers, nobody knows: it stays where it was.
+        ([None], 0, 1_000, 0),
     ],
 )
 def test_a_tail_gives_back_and_says_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch,
     outcomes: list[Any],
     caught_up_ms: int,
-    watermark_ms: int | None,
+    watermark_ms: int,
     start: int,
 ) -> None:
     """A call is short; the next one goes on where it ended."""
     reader = Reader(outcomes)
     reader.caught_up_ms = caught_up_ms
-    estimator = ManualWatermarkEstimator(None)
+    estimator = ManualWatermarkEstimator(native_source._LONG_AGO)
 
     _, tracker = play(
         tail(),
@@ -226,8 +227,7 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
         estimator=estimator,
     )
 
-    found = estimator.current_watermark()
-    assert watermark_ms == (None if found is None else found.micros // 1000)
+    assert watermark_ms == milliseconds_of(estimator.current_watermark())
     assert Restriction(start, NO_END) == tracker.residual
 
 

@@ -75,8 +75,8 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "Choices: auto, plain, apache, json, logfmt, log4j, syslog.",
         ),
         (
-            [*KAFKA, "--kafka_reader=native"],
-            "--kafka_reader: not one of the choices, got 'native'. Choices: beam.",
+            [*KAFKA, "--kafka_reader=java"],
+            "--kafka_reader: not one of the choices, got 'java'. Choices: beam, native.",
         ),
         (
             [*KAFKA, "--java_runtime=docker"],
