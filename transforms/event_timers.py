@@ -16,9 +16,9 @@ def set_next(timer: Any, due_ms: Callable[[int], int], index: int, now_ms: int) 
     """Sets a timer to when `index` is due, and others 1, 2, 4, 8, ... further, as far as the clock.
 
     A timer that is set while another one fires is fired in the next bundle at the earliest, on
-    Flink about a second later. After an outage, or at the beginning of an old topic, the watermark
-    is past very many moments at once: one by one they would take as many seconds. The last of
-    those that fire says how far the watermark is at least.
+    Flink a fraction of a second later. After an outage, or at the beginning of an old topic, the
+    watermark is past very many moments at once: one by one they would take as many bundles. The
+    last of those that fire says how far the watermark is at least.
 
     Args:
       timer: of Beam, with dynamic tags.

@@ -238,9 +238,8 @@ class _ClosePanesFn(beam.DoFn):
         tick.set(timestamp_of(now_ms + _TICK_MS))
         if was_away(now.tick_ms, now_ms, _TICK_MS):
             # The job begins again, maybe with another allowed lateness.
-            now.reached_ms = now_ms
             self._set(now, close, now_ms)
-        now.tick_ms = now_ms
+        now.tick(now_ms, _TICK_MS)
         before = now.next_pane
         if not now.is_silent(self._max_silent_panes) and is_without_watermark(
             now, close, now_ms, due_ms=self._closes_at_ms(now)

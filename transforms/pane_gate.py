@@ -24,21 +24,21 @@ class PaneGate:
       next_pane: the pane that is closed next.
       newest: the newest pane that holds a line.
       reached_ms: when there last was a watermark for certain, by the clock.
-      probed_ms: when it was last asked whether there is one.
       tick_ms: when the clock was last looked at.
+      probed_ms: when it was last asked whether there is a watermark.
     """
 
     closed: int | None
     next_pane: int
     newest: int
     reached_ms: int
-    probed_ms: int = 0
     tick_ms: int = 0
+    probed_ms: int = 0
 
     @classmethod
     def begin(cls, pane: int, now_ms: int) -> PaneGate:
         """The state before the first line, which falls in `pane`."""
-        return cls(None, pane, pane, now_ms, tick_ms=now_ms)
+        return cls(None, pane, pane, now_ms, now_ms)
 
     @classmethod
     def from_state(cls, stored: tuple[Any, ...]) -> PaneGate:
