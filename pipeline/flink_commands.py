@@ -24,7 +24,7 @@ from pipeline.flink_rest import FlinkJob, FlinkRest, rest_url
 from pipeline.flink_status import show_status
 from pipeline.job_spec import JobSpec, live_parser
 from pipeline.job_start import check_input, prepare_job, prepare_output, require_no_live_job
-from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags
+from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags, note_reader
 from pipeline.live_flags import add_place_flags
 from pipeline.logs import configure_logging
 from pipeline.main import note_secrets
@@ -69,6 +69,7 @@ def _start(flags: argparse.Namespace) -> int:
     config = live_config_from_flags(flags) if with_job else None
     cluster_config = cluster_config_from_flags(flags)
     note_secrets(flags)
+    note_reader(flags)
     with Progress() as progress:
         if config is not None:
             progress.stage(f"asking {config.job.kafka.bootstrap_servers} for the topics")

@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 from pipeline.arguments import whole_number
-from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig, config_from_flags
+from pipeline.config import KAFKA_OUTPUT, NATIVE_READER, STDOUT, JobConfig, config_from_flags
 from pipeline.errors import UsageError
 from pipeline.flink_version import check_flink_version
 from pipeline.kafka_properties import is_secret
@@ -159,3 +159,14 @@ def _ledger(value: str | None, folder: pathlib.Path) -> str | None:
 
 def _installed_worker() -> str:
     return str(pathlib.Path(sys.executable).parent / _WORKER)
+
+
+def note_reader(flags: argparse.Namespace) -> None:
+    """Says on stderr what a live job with the native reader costs on the locked Flink runner."""
+    if flags.kafka_reader == NATIVE_READER:
+        print(
+            "note: --kafka_reader=native on a live job: Flink's runner of Beam 2.70 keeps about a "
+            "kilobyte of state for every call of the reader, several a second "
+            "(apache/beam#27648). For more than a day use --kafka_reader=beam",
+            file=sys.stderr,
+        )

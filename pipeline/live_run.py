@@ -18,7 +18,7 @@ from pipeline.deployment import Deployment, cluster_config_from_flags
 from pipeline.errors import EXIT_DONE, ErrorWindowsError, ServiceError
 from pipeline.job_spec import CANCELLED, GIVEN_UP, DriverStatus
 from pipeline.job_start import check_input, prepare_job, prepare_output
-from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags
+from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags, note_reader
 from pipeline.local import kafka_admin
 from pipeline.local.kafka_prepare import PreparedKafka
 from pipeline.local.kafka_wait import wait_for_kafka
@@ -45,6 +45,7 @@ def run_on_local_cluster(flags: argparse.Namespace) -> int:
     config = live_config_from_flags(flags)
     cluster_config = cluster_config_from_flags(flags)
     note_secrets(flags)
+    note_reader(flags)
     deployment = Deployment(cluster_dir(flags))
     if deployment.is_running():
         raise ServiceError(

@@ -16,7 +16,7 @@ from pipeline.console import Progress, wants_table
 from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import with_topics
-from pipeline.live_config import live_config_from_flags
+from pipeline.live_config import live_config_from_flags, note_reader
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.local.folders import run_dir
@@ -53,6 +53,7 @@ def run_live(flags: argparse.Namespace) -> int:
             fix="Redirect stdout, or leave --flink_master away.",
         )
     note_secrets(flags)
+    note_reader(flags)
     logs = run_dir() / "logs"
     with Progress() as progress, contextlib.ExitStack() as stack:
         if not own_kafka:

@@ -20,6 +20,7 @@ from pipeline.live_config import (
     LiveConfig,
     cluster_dir,
     live_config_from_flags,
+    note_reader,
     require_no_secret_flags,
 )
 from pipeline.logs import configure_logging
@@ -42,6 +43,7 @@ def run_on_cluster(flags: argparse.Namespace) -> int:
     # Found on the PATH of the TaskManagers.
     flags.worker_command = flags.worker_command or _WORKER
     config = live_config_from_flags(flags)
+    note_reader(flags)
     job = config.job.job
     with Progress() as progress:
         progress.stage(f"asking {rest.urls[0]}")

@@ -257,6 +257,7 @@ class LiveOutcome:
         )
 
 
+@pytest.mark.skipif(not FULL, reason="takes long: ERROR_WINDOWS_FULL=1")
 def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path) -> None:
     """With dead letters and ledger in folders."""
     environment = environment_of(tmp_path / "run")
