@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeline.config import KAFKA_READERS
 from pipeline.dead_letter_json import dead_letter_from_json
 from pipeline.local.kafka_broker import EmbeddedKafka
 from tests.integration.test_job import command, run_job
@@ -32,8 +33,9 @@ pytestmark = pytest.mark.kafka
 START_MS = 1_764_000_000_000
 
 
+@pytest.mark.parametrize("reader", KAFKA_READERS)
 def test_every_record_is_counted_once_or_told_with_its_reason(
-    kafka: EmbeddedKafka, topic: Callable[..., str], tmp_path: pathlib.Path
+    kafka: EmbeddedKafka, topic: Callable[..., str], tmp_path: pathlib.Path, reader: str
 ) -> None:
     """Results of every series equal the reference; the rest are dead letters, byte for byte."""
     name = topic(PARTITIONS, TOPIC_SETTINGS)
@@ -47,6 +49,7 @@ def test_every_record_is_counted_once_or_told_with_its_reason(
         f"--max_line_bytes={MAX_LINE_BYTES}",
         f"--dead_letter={tmp_path / 'dead.jsonl'}",
         f"--ledger={tmp_path / 'ledger.jsonl'}",
+        f"--kafka_reader={reader}",
     )
 
     assert expected_results(records) == ran.results

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from confluent_kafka import Producer
 
+from pipeline.config import KAFKA_READERS
 from pipeline.local.kafka_broker import EmbeddedKafka
 from tests.reference import has_word_error, reference_results
 from tests.sending import Sent, send
@@ -85,9 +86,11 @@ def last_summary(stderr: str) -> str:
     return re.sub(r", [\d.]+ s$", "", lines[-1])
 
 
-@pytest.mark.parametrize("partitions", [1, 2, 8])
+@pytest.mark.parametrize(
+    ("partitions", "reader"), [(1, "native"), (2, "beam"), (8, "beam"), (8, "native")]
+)
 def test_counts_equal_the_reference_for_200_000_lines(
-    kafka: EmbeddedKafka, topic: Callable[..., str], partitions: int
+    kafka: EmbeddedKafka, topic: Callable[..., str], partitions: int, reader: str
 ) -> None:
     """Disordered lines over half an hour, half of them in the first partition."""
     name = topic(partitions)
@@ -102,7 +105,7 @@ def test_counts_equal_the_reference_for_200_000_lines(
     ]
     send(kafka, name, records)
 
-    ran = run_job(kafka, name, "--samples=0")
+    ran = run_job(kafka, name, "--samples=0", f"--kafka_reader={reader}")
 
     errors = sum(record.value == ERROR for record in records)
     assert expected(records) == ran.results
@@ -112,8 +115,9 @@ def test_counts_equal_the_reference_for_200_000_lines(
     ) == last_summary(ran.stderr)
 
 
+@pytest.mark.parametrize("reader", KAFKA_READERS)
 def test_odd_records_are_counted_or_told_and_never_a_crash(
-    kafka: EmbeddedKafka, topic: Callable[..., str]
+    kafka: EmbeddedKafka, topic: Callable[..., str], reader: str
 ) -> None:
     """No UTF-8, empty, a megabyte, keys, headers, tombstones, 1970 and a gap of minutes."""
     name = topic(2)
@@ -130,7 +134,13 @@ def test_odd_records_are_counted_or_told_and_never_a_crash(
     ]
     send(kafka, name, records)
 
-    ran = run_job(kafka, name, "--max_silence_seconds=600", "--max_past_seconds=10000000000")
+    ran = run_job(
+        kafka,
+        name,
+        "--max_silence_seconds=600",
+        "--max_past_seconds=10000000000",
+        f"--kafka_reader={reader}",
+    )
 
     assert expected(records, max_silence_seconds=600) == ran.results
     assert f"read 7 lines from 2 partitions of {name}: 5 error lines" in ran.stderr
@@ -250,8 +260,9 @@ def test_a_topic_that_grows_meanwhile_is_read_up_to_the_end_found(
     assert expected(records) == [json.loads(line) for line in stdout.splitlines()]
 
 
+@pytest.mark.parametrize("reader", KAFKA_READERS)
 def test_transactions_are_read_as_the_consumer_setting_says(
-    kafka: EmbeddedKafka, topic: Callable[..., str]
+    kafka: EmbeddedKafka, topic: Callable[..., str], reader: str
 ) -> None:
     """With read_committed an aborted transaction gives no lines, and the gaps are told."""
     name = topic(1)
@@ -270,7 +281,12 @@ def test_transactions_are_read_as_the_consumer_setting_says(
         producer.flush()
         end()
 
-    ran = run_job(kafka, name, "--consumer_property=isolation.level=read_committed")
+    ran = run_job(
+        kafka,
+        name,
+        "--consumer_property=isolation.level=read_committed",
+        f"--kafka_reader={reader}",
+    )
 
     assert expected(committed) == ran.results
     # Four aborted records and three markers.
