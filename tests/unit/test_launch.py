@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -69,7 +68,7 @@ def test_a_program_whose_supervisor_has_just_ended_does_not_run(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal for the end of the parent would not come any more."""
-    parents = iter([os.getppid(), 1])
+    parents = iter([12_345, 1])
     monkeypatch.setattr(launch.os, "getppid", lambda: next(parents))
     monkeypatch.setattr(launch.ctypes, "CDLL", lambda _: _NoKernel())
     path = tmp_path / "pid"
