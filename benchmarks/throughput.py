@@ -220,24 +220,31 @@ def flink(reader: str, *more: str) -> Callable[[Backlog], tuple[float, Table]]:
             "--samples=0",
             *more,
         ]
-        last_end = max(backlog.expected)
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as job:
-            assert job.stdout is not None
-            lines: list[str] = []
-            begun = 0.0
-            for line in job.stdout:
-                begun = begun or time.monotonic()
-                lines.append(line)
-                if _end_of(json.loads(line)) >= last_end:
-                    break
-            seconds = time.monotonic() - begun
-            job.send_signal(signal.SIGINT)
-            job.stdout.read()
+        seconds, lines = _follow(
+            command, lambda line: _end_of(json.loads(line)) >= max(backlog.expected)
+        )
         return seconds, _table(lines)
 
     return run
+
+
+def _follow(command: Sequence[str], is_last: Callable[[str], bool]) -> tuple[float, list[str]]:
+    """Runs a command until it has printed the last line; seconds from the first, and the lines."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as job:
+        assert job.stdout is not None
+        lines: list[str] = []
+        begun = 0.0
+        for line in job.stdout:
+            begun = begun or time.monotonic()
+            lines.append(line)
+            if is_last(line):
+                break
+        seconds = time.monotonic() - begun
+        job.send_signal(signal.SIGINT)
+        job.stdout.read()
+    return seconds, lines
 
 
 def bare_loop(backlog: Backlog) -> tuple[float, Table]:
@@ -297,23 +304,11 @@ def _bare(task: tuple[Backlog, range]) -> tuple[float, collections.Counter[int],
 
 def textbook(backlog: Backlog) -> tuple[float, Table]:
     """The job as Beam's documentation would write it, on Flink inside one process."""
-    last_end = max(backlog.expected)
     command = [sys.executable, "-m", "benchmarks.textbook", backlog.servers, _TOPIC]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as job:
-        assert job.stdout is not None
-        table: Table = {}
-        begun = 0.0
-        for line in job.stdout:
-            begun = begun or time.monotonic()
-            end, count = line.split()
-            table[int(end)] = table.get(int(end), 0) + int(count)
-            if int(end) >= last_end:
-                break
-        seconds = time.monotonic() - begun
-        job.send_signal(signal.SIGINT)
-        job.stdout.read()
+    seconds, lines = _follow(command, lambda line: int(line.split()[0]) >= max(backlog.expected))
+    table: Table = {}
+    for end, count in map(str.split, lines):
+        table[int(end)] = table.get(int(end), 0) + int(count)
     return seconds, table
 
 

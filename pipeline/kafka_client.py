@@ -17,7 +17,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from pipeline.errors import ServiceError, UsageError
-from pipeline.kafka_errors import BOOTSTRAP_FLAG, no_such_topic_error, require_broker
+from pipeline.kafka_errors import (
+    BOOTSTRAP_FLAG,
+    no_such_topic_error,
+    refused_setting_error,
+    require_broker,
+)
 from pipeline.kafka_properties import KafkaProperties
 
 REQUEST_TIMEOUT_SECONDS = 15.0
@@ -72,11 +77,7 @@ def answers(
     except KafkaException as error:
         cause: KafkaError = error.args[0]
         if cause.code() == KafkaError._INVALID_ARG:
-            raise UsageError(
-                "--consumer_property",
-                f"not accepted by the client ({cause.str()})",
-                fix="Correct the setting.",
-            ) from None
+            raise refused_setting_error(error) from None
         if cause.code() in _REFUSALS:
             reason = cause.str().rstrip(".")
             raise UsageError(

@@ -13,7 +13,12 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from pipeline.config import JobConfig, KafkaConfig
 from pipeline.errors import ServiceError, UsageError
-from pipeline.kafka_errors import BOOTSTRAP_FLAG, no_such_topic_error, require_broker
+from pipeline.kafka_errors import (
+    BOOTSTRAP_FLAG,
+    no_such_topic_error,
+    refused_setting_error,
+    require_broker,
+)
 
 _REQUEST_TIMEOUT_SECONDS = 15.0
 # Kafka's own topics, such as __consumer_offsets.
@@ -42,11 +47,7 @@ class KafkaConnection:
         try:
             self._admin = AdminClient(settings, logger=_LOG)
         except KafkaException as error:
-            raise UsageError(
-                "--consumer_property",
-                f"not accepted by the client ({error.args[0].str()})",
-                fix="Correct the setting.",
-            ) from None
+            raise refused_setting_error(error) from None
 
     def partitions(self) -> dict[str, list[int]]:
         """Partition numbers of every input topic; fails for a topic that does not exist.

@@ -6,8 +6,12 @@ import concurrent.futures
 import difflib
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ServiceError, UsageError
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaException
 
 BOOTSTRAP_FLAG = "--kafka_bootstrap_servers"
 _CONNECT_TIMEOUT_SECONDS = 5.0
@@ -39,6 +43,13 @@ def no_broker_error(bootstrap_servers: str, reason: str) -> ServiceError:
     return ServiceError(
         f"{BOOTSTRAP_FLAG}: no broker answers ({reason}), got {bootstrap_servers!r}. "
         "Check that Kafka runs there; error-windows kafka start starts one on this machine."
+    )
+
+
+def refused_setting_error(error: KafkaException, flag: str = "--consumer_property") -> UsageError:
+    """The error for settings that a Kafka client does not accept."""
+    return UsageError(
+        flag, f"not accepted by the client ({error.args[0].str()})", fix="Correct the setting."
     )
 
 

@@ -8,14 +8,25 @@ org.apache.kafka.common.config.provider.FileConfigProvider).
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 
 from pipeline.errors import ServiceError
-from pipeline.kafka_properties import KafkaProperties, is_secret
+from pipeline.kafka_properties import KafkaProperties, is_secret, read_properties_file
 
 _PROVIDER = {
     "config.providers": "file",
     "config.providers.file.class": ("org.apache.kafka.common.config.provider.FileConfigProvider"),
 }
+
+
+def worker_properties(properties: Mapping[str, str], path: str | None) -> KafkaProperties:
+    """The settings of a Python client on a worker: those of the graph, and those of the file.
+
+    Raises:
+      UsageError: the file cannot be read.
+    """
+    of_file = {} if path is None else read_properties_file("--consumer_config", path)
+    return KafkaProperties({**of_file, **properties})
 
 
 def public_properties(properties: KafkaProperties, path: str | None) -> dict[str, str]:

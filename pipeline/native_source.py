@@ -22,7 +22,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.errors import ServiceError
-from pipeline.kafka_properties import KafkaProperties, read_properties_file
+from pipeline.kafka_secrets import worker_properties
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
 from transforms.batches import RecordBatch
@@ -122,11 +122,8 @@ class _Connection:
             reader.close()
             reader = None
         if reader is None:
-            settings: dict[str, str] = {}
-            if self._properties_path is not None:
-                settings = read_properties_file("--consumer_config", self._properties_path)
             reader = PartitionReader(
-                KafkaProperties({**settings, **self._properties}),
+                worker_properties(self._properties, self._properties_path),
                 topic,
                 partition,
                 offset,
@@ -178,9 +175,9 @@ class _RangeProvider(RestrictionProvider):
 
 
 class _WatermarkProvider(WatermarkEstimatorProvider):
-    """Starts long ago: what is given back without a watermark holds none back (seen on Flink).
+    """Starts long ago, and not without a watermark, for which the clock would decide.
 
-    So windows wait for a partition of which nothing has been read yet.
+    So no line of a partition of which nothing has been read yet comes too late.
     """
 
     def initial_estimator_state(self, element: OffsetRange, restriction: Restriction) -> Timestamp:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.errors import ServiceError, UsageError
+from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember, client_settings
+from pipeline.kafka_errors import refused_setting_error
 from pipeline.kafka_properties import KafkaProperties
 from transforms.batches import RecordBatch
+from transforms.clock import wall_clock_ms
 from transforms.records import Header
 
 # More messages at a time cost more each: Python's garbage collector looks through them (its
-# youngest generation holds 700 objects). Measured, see docs/performance.md.
+# youngest generation holds 700 objects). Measured, see docs/readers.md.
 _MESSAGES_PER_CALL = 500
 # Librdkafka asks a broker for the next records as soon as fewer than these wait here ...
 _QUEUED_MESSAGES = 200_000
@@ -139,11 +140,7 @@ class PartitionReader:
                 reader_settings(properties, self._remember, readers), logger=_LOG
             )
         except KafkaException as error:
-            raise UsageError(
-                "--consumer_property",
-                f"not accepted by the client ({error.args[0].str()})",
-                fix="Correct the setting.",
-            ) from None
+            raise refused_setting_error(error) from None
         self._begin_at(offset)
 
     @property
@@ -186,7 +183,7 @@ class PartitionReader:
         Returns:
           The offset of the next record that will be written; None if no broker answers.
         """
-        asked_ms = time.time_ns() // 1_000_000
+        asked_ms = wall_clock_ms()
         try:
             _, end = self._consumer.get_watermark_offsets(
                 self._place(), timeout=_QUERY_TIMEOUT_SECONDS

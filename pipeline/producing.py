@@ -14,7 +14,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import ServiceError, UsageError
 from pipeline.kafka_client import MAX_MESSAGE_BYTES
-from pipeline.kafka_properties import KafkaProperties, is_secret, read_properties_file
+from pipeline.kafka_errors import refused_setting_error
+from pipeline.kafka_properties import is_secret
+from pipeline.kafka_secrets import worker_properties
 from transforms import metrics
 
 DELIVERY_TIMEOUT_SECONDS = 120.0
@@ -171,11 +173,8 @@ class ProduceFn(beam.DoFn):
         self._written.inc(self._sent)
 
     def _connect(self) -> Producer:
-        properties: dict[str, str] = {}
-        if self._properties_path is not None:
-            properties = read_properties_file("--consumer_config", self._properties_path)
         settings: dict[str, Any] = {
-            **KafkaProperties({**properties, **self._properties}).to_librdkafka(),
+            **worker_properties(self._properties, self._properties_path).to_librdkafka(),
             "acks": "all",
             "enable.idempotence": True,
             "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -189,11 +188,7 @@ class ProduceFn(beam.DoFn):
         try:
             return Producer(settings, logger=_LOG)
         except KafkaException as error:
-            raise UsageError(
-                "--consumer_config",
-                f"not accepted by the client ({error.args[0].str()})",
-                fix="Correct the setting.",
-            ) from None
+            raise refused_setting_error(error, "--consumer_config") from None
 
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

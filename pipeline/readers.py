@@ -51,15 +51,14 @@ def bounded_sources(
     for cluster in config.clusters:
         source: beam.PTransform
         if cluster.reader == NATIVE_READER:
-            source = ReadKafkaBatches(
-                cluster.properties.public() if on_cluster else cluster.properties,
+            source = _read_batches(
+                cluster,
                 ranges[cluster.name],
-                properties_path=properties_path if on_cluster else None,
+                on_cluster=on_cluster,
+                properties_path=properties_path,
             )
         else:
-            properties = cluster.properties
-            if on_cluster:
-                properties = KafkaProperties(public_properties(properties, properties_path))
+            properties = _java_properties(cluster, on_cluster, properties_path)
             source = ReadKafkaRanges(properties, ranges[cluster.name], expansion_service)
         sources[cluster.source_name("*")] = source
     return sources
@@ -84,19 +83,42 @@ def live_sources(
         for topic in cluster.topics:
             source: beam.PTransform
             if cluster.reader == NATIVE_READER:
-                source = ReadKafkaBatches(
-                    cluster.properties.public() if on_cluster else dict(cluster.properties),
+                source = _read_batches(
+                    cluster,
                     _from_now_on(cluster, topic),
-                    properties_path=properties_path if on_cluster else None,
+                    on_cluster=on_cluster,
+                    properties_path=properties_path,
                     live=True,
                 )
-            elif on_cluster:
-                public = public_properties(cluster.properties, properties_path)
-                source = read_unbounded(public, topic, expansion_address)
             else:
-                source = read_unbounded(cluster.properties, topic, expansion_address)
+                properties = _java_properties(cluster, on_cluster, properties_path)
+                source = read_unbounded(properties, topic, expansion_address)
             sources[cluster.source_name(topic)] = source
     return sources
+
+
+def _read_batches(
+    cluster: KafkaConfig,
+    ranges: Sequence[OffsetRange],
+    *,
+    on_cluster: bool,
+    properties_path: str | None,
+    live: bool = False,
+) -> ReadKafkaBatches:
+    return ReadKafkaBatches(
+        cluster.properties.public() if on_cluster else cluster.properties,
+        ranges,
+        properties_path=properties_path if on_cluster else None,
+        live=live,
+    )
+
+
+def _java_properties(
+    cluster: KafkaConfig, on_cluster: bool, properties_path: str | None
+) -> KafkaProperties:
+    if not on_cluster:
+        return cluster.properties
+    return KafkaProperties(public_properties(cluster.properties, properties_path))
 
 
 def _from_now_on(cluster: KafkaConfig, topic: str) -> list[OffsetRange]:

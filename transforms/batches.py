@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from transforms.records import KafkaRecord, Record, headers_of
+from transforms.records import KafkaRecord, Record, headers_of, qualified_topic
 
 
 class Batch(Protocol):
@@ -65,10 +65,10 @@ def batch_of(records: Sequence[KafkaRecord]) -> RecordBatch:
     )
 
 
-def record_at(batch: Batch, index: int) -> Record:
-    """All of one record of a batch."""
+def record_at(batch: Batch, index: int, cluster: str = "") -> Record:
+    """All of one record of a batch, its topic qualified by the cluster."""
     return Record(
-        batch.topic,
+        qualified_topic(cluster, batch.topic),
         batch.partition,
         batch.offsets[index],
         batch.timestamps_ms[index],

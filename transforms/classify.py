@@ -125,11 +125,14 @@ class LineRules:
         if self.event_time == LINE_TIME:
             times_ms = self._times_of_lines(lines, times_ms, dead)
         levels: Sequence[Level | None] = ()
-        keys = None
-        if self.group_by:
-            levels, keys = self._levels_and_keys(batch, lines, source)
+        rows: Sequence[tuple[str | None, ...]] = ()
+        if self._line_fields:
+            read = self.parser.levels_and_fields(lines, self._line_fields)
+            levels = [level for level, _ in read]
+            rows = [values for _, values in read]
         elif self.filter.needs_level:
             levels = self.parser.levels_of(lines)
+        keys = self._keys(batch, rows, source) if self.group_by else None
         return Verdicts(times_ms, self.filter.keep_all(lines, levels), keys, dead)
 
     def _usable_lines(
@@ -173,32 +176,18 @@ class LineRules:
                     dead[index] = (TIMESTAMP, detail)
         return found
 
-    def _levels_and_keys(
-        self, batch: Batch, lines: Sequence[bytes], source: str
-    ) -> tuple[Sequence[Level | None], list[str]]:
-        """The levels, if the filter needs them, and the series of the lines."""
-        names = self._line_fields
-        columns: dict[str, Sequence[str]] = {
-            name: _record_fields(batch, name, source)
-            for name in self.group_by
-            if name.startswith(RECORD_FIELD)
-        }
-        levels: Sequence[Level | None] = ()
-        if names and self.filter.needs_level:
-            read = self.parser.levels_and_fields(lines, names)
-            levels = [level for level, _ in read]
-            rows = [values for _, values in read]
-        elif names:
-            fields_of = self.parser.fields_of
-            rows = [fields_of(line, names) for line in lines]
-        elif self.filter.needs_level:
-            levels = self.parser.levels_of(lines)
-        for position, name in enumerate(names):
-            columns[name] = [values[position] or "" for values in rows]
-        if len(self.group_by) == 1:
-            return levels, [_cut(value) for value in columns[self.group_by[0]]]
-        ordered = [columns[name] for name in self.group_by]
-        return levels, [_join(values) for values in zip(*ordered, strict=True)]
+    def _keys(self, batch: Batch, rows: Sequence[tuple[str | None, ...]], source: str) -> list[str]:
+        """The series of the lines; `rows` are the values of those fields that are of the line."""
+        columns: list[Sequence[str]] = []
+        for name in self.group_by:
+            if name.startswith(RECORD_FIELD):
+                columns.append(_record_fields(batch, name, source))
+            else:
+                position = self._line_fields.index(name)
+                columns.append([values[position] or "" for values in rows])
+        if len(columns) == 1:
+            return [_cut(value) for value in columns[0]]
+        return [_join(values) for values in zip(*columns, strict=True)]
 
     def _skew(self, time_ms: int, reference_ms: int) -> str:
         if time_ms < reference_ms:

@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from transforms import metrics
 from transforms.beam_time import milliseconds_of, timestamp_of
-from transforms.clock import wall_clock_ms, was_away
+from transforms.clock import wall_clock_ms
 from transforms.dead_letters import TOO_LATE, DeadLetter
 from transforms.event_timers import is_without_watermark, set_next
 from transforms.grid import Grid
@@ -236,10 +236,9 @@ class _ClosePanesFn(beam.DoFn):
         now = PaneGate.from_state(gate.read())
         now_ms = self._clock_ms()
         tick.set(timestamp_of(now_ms + _TICK_MS))
-        if was_away(now.tick_ms, now_ms, _TICK_MS):
+        if now.tick(now_ms, _TICK_MS):
             # The job begins again, maybe with another allowed lateness.
             self._set(now, close, now_ms)
-        now.tick(now_ms, _TICK_MS)
         before = now.next_pane
         if not now.is_silent(self._max_silent_panes) and is_without_watermark(
             now, close, now_ms, due_ms=self._closes_at_ms(now)

@@ -68,12 +68,18 @@ class PaneGate:
             self.next_pane = min(self.next_pane, pane)
         self.newest = max(self.newest, pane)
 
-    def tick(self, now_ms: int, tick_ms: int) -> None:
-        """Takes note that the clock is looked at, which is to be every `tick_ms`."""
-        if was_away(self.tick_ms, now_ms, tick_ms):
+    def tick(self, now_ms: int, tick_ms: int) -> bool:
+        """Takes note that the clock is looked at, which is to be every `tick_ms`.
+
+        Returns:
+          Whether the job was away before.
+        """
+        away = was_away(self.tick_ms, now_ms, tick_ms)
+        if away:
             # The watermark has not had the time to come.
             self.reached_ms = now_ms
         self.tick_ms = now_ms
+        return away
 
     def close_next(self) -> None:
         """Closes the next pane, and with it all before."""

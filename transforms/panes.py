@@ -21,7 +21,7 @@ from transforms.clock import wall_clock_ms
 from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter
 from transforms.grid import Grid
 from transforms.offsets import OffsetSpan, SpanTally
-from transforms.records import Record, copy_record, qualified_topic
+from transforms.records import Record, qualified_topic
 from transforms.samples import FirstLinesFn, PaneSample
 from transforms.typed import set_output_types
 
@@ -274,7 +274,7 @@ class CountPanesFn(beam.DoFn):
             span.add_one(batch.offsets[index], verdicts.times_ms[index], outcome)
             if reason == NO_VALUE:
                 self._counters[metrics.TOMBSTONES].inc()
-            record = copy_record(record_at(batch, index), self._source)
+            record = record_at(batch, index, self._source)
             letter = DeadLetter(record, reason, detail)
             letters.append(beam.pvalue.TaggedOutput(self.DEAD_LETTERS, letter))
         return letters
@@ -289,7 +289,7 @@ class CountPanesFn(beam.DoFn):
             pane = time_ms // slide_ms
             if kept and pane * slide_ms < before_ms and index not in verdicts.dead:
                 span.add_one(batch.offsets[index], time_ms, span.PENDING)
-                record = copy_record(record_at(batch, index), self._source)
+                record = record_at(batch, index, self._source)
                 key = None if verdicts.keys is None else verdicts.keys[index]
                 self._suspects.append(Suspect(key, pane, time_ms, record))
                 yield index

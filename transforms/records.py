@@ -67,19 +67,6 @@ class Record(NamedTuple):
     headers: Sequence[Header] | None = None
 
 
-def copy_record(record: KafkaRecord, cluster: str = "") -> Record:
-    """All of a record of any class, its bytes untouched, its topic qualified by the cluster."""
-    return Record(
-        qualified_topic(cluster, record.topic),
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        headers_of(record.headers or ()),
-    )
-
-
 def headers_of(headers: Sequence[Any]) -> list[Header] | None:
     """Headers of any class as ours; None where there are none."""
     return [Header(header.key, header.value) for header in headers] or None

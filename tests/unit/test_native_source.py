@@ -143,9 +143,14 @@ def bounded() -> Any:
     return ReadKafkaBatches({}, [OffsetRange("logs", 3, 0, 10)])._fn
 
 
-def tail() -> Any:
-    """The reader without an end."""
-    return ReadKafkaBatches({}, [OffsetRange("logs", 3, 0, 10)], live=True)._fn
+def play_tail(
+    monkeypatch: pytest.MonkeyPatch, reader: Reader, estimator: ManualWatermarkEstimator
+) -> tuple[list[int], Tracker]:
+    """One call of the reader without an end, from the beginning."""
+    fn = ReadKafkaBatches({}, [OffsetRange("logs", 3, 0, 10)], live=True)._fn
+    return play(
+        fn, monkeypatch, reader, Restriction(0, NO_END), finalizer=None, estimator=estimator
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,14 +188,7 @@ def test_expired_offsets_end_a_range_and_leave_a_hole_in_the_tail(
 
     reader = Reader([ExpiredOffsetError("gone"), batch(7)])
     estimator = ManualWatermarkEstimator(native_source._LONG_AGO)
-    offsets, tracker = play(
-        tail(),
-        monkeypatch,
-        reader,
-        Restriction(0, NO_END),
-        finalizer=None,
-        estimator=estimator,
-    )
+    offsets, tracker = play_tail(monkeypatch, reader, estimator)
 
     assert ([7], 1, Restriction(8, NO_END)) == (offsets, reader.skipped, tracker.residual)
 
@@ -218,14 +216,7 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
     reader.caught_up_ms = caught_up_ms
     estimator = ManualWatermarkEstimator(native_source._LONG_AGO)
 
-    _, tracker = play(
-        tail(),
-        monkeypatch,
-        reader,
-        Restriction(0, NO_END),
-        finalizer=None,
-        estimator=estimator,
-    )
+    _, tracker = play_tail(monkeypatch, reader, estimator)
 
     assert watermark_ms == milliseconds_of(estimator.current_watermark())
     assert Restriction(start, NO_END) == tracker.residual

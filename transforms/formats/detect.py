@@ -115,7 +115,7 @@ def levels_in(lines: Sequence[bytes], readers: Readers) -> list[Level | None]:
             found = read(line)
             if found is not OTHER:
                 # Bytes are the line in an envelope.
-                level = level_in(line, readers) if isinstance(found, bytes) else found
+                level = _inner_level(found, read, readers) if isinstance(found, bytes) else found
                 break
         levels.append(level)
     return levels
@@ -147,14 +147,18 @@ def level_in(line: bytes, readers: Readers, depth: int = 0) -> Level | None:
         found = read(line)
         if found is OTHER:
             continue
-        if isinstance(found, bytes):
-            if depth >= MAX_ENVELOPES:
-                return None
-            # What a program sends to syslog may have any format.
-            inside = READERS[AUTO] if read is syslog.read_level else readers
-            return level_in(found, inside, depth + 1)
-        return found
+        return _inner_level(found, read, readers, depth) if isinstance(found, bytes) else found
     return None
+
+
+def _inner_level(
+    line: bytes, read: Callable[[bytes], LevelReading], readers: Readers, depth: int = 0
+) -> Level | None:
+    """The level of the line that `read` found in an envelope."""
+    if depth >= MAX_ENVELOPES:
+        return None
+    # What a program sends to syslog may have any format.
+    return level_in(line, READERS[AUTO] if read is syslog.read_level else readers, depth + 1)
 
 
 def parts_in(line: bytes, readers: Readers, depth: int = 0) -> Parts:
