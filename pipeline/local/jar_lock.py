@@ -59,34 +59,38 @@ class LockedJar:
         return f"{folder}/{self.artifact}-{self.version}{suffix}.jar"
 
 
-def set_names() -> list[str]:
-    """The sets there are, sorted: the folders under `runtime/` that have a `pom.xml`."""
-    return sorted(pom.parent.name for pom in RUNTIME_DIR.glob("*/pom.xml"))
+def set_names(sets: pathlib.Path | None = None) -> list[str]:
+    """The sets there are, sorted: the folders under `runtime/` that have a `pom.xml`.
+
+    `sets` is another folder of sets, here and below: benchmarks have some of their own.
+    """
+    return sorted(pom.parent.name for pom in (sets or RUNTIME_DIR).glob("*/pom.xml"))
 
 
-def pom_path(set_name: str) -> pathlib.Path:
+def pom_path(set_name: str, sets: pathlib.Path | None = None) -> pathlib.Path:
     """The `pom.xml` of a set; raises UsageError when there is no such set."""
-    pom = RUNTIME_DIR / set_name / "pom.xml"
-    if set_name not in set_names():
+    pom = (sets or RUNTIME_DIR) / set_name / "pom.xml"
+    names = set_names(sets)
+    if set_name not in names:
         raise UsageError(
-            "SET", "no such set of Java modules", got=set_name, fix=f"Use {', '.join(set_names())}."
+            "SET", "no such set of Java modules", got=set_name, fix=f"Use {', '.join(names)}."
         )
     return pom
 
 
-def describe(set_name: str) -> str:
+def describe(set_name: str, sets: pathlib.Path | None = None) -> str:
     """What a set is for, in words that fit after "for": the description in its `pom.xml`."""
     # Part of this package, no foreign input.
-    root = xml.etree.ElementTree.parse(pom_path(set_name)).getroot()  # noqa: S314
+    root = xml.etree.ElementTree.parse(pom_path(set_name, sets)).getroot()  # noqa: S314
     return (root.findtext(_POM_DESCRIPTION) or set_name).strip()
 
 
-def read_lock(set_name: str) -> list[LockedJar]:
+def read_lock(set_name: str, sets: pathlib.Path | None = None) -> list[LockedJar]:
     """The jars of a set, in class path order.
 
     Raises UsageError for an unknown set, ErrorWindowsError for a lock that is missing or broken.
     """
-    path = pom_path(set_name).with_name("jars.lock")
+    path = pom_path(set_name, sets).with_name("jars.lock")
     try:
         return parse_lock(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -96,9 +100,9 @@ def read_lock(set_name: str) -> list[LockedJar]:
     raise ErrorWindowsError(f"{path}: {problem}. Run `error-windows java lock {set_name}`.")
 
 
-def write_lock(set_name: str, jars: Iterable[LockedJar]) -> None:
+def write_lock(set_name: str, jars: Iterable[LockedJar], sets: pathlib.Path | None = None) -> None:
     """Replaces the lock of a set."""
-    path = pom_path(set_name).with_name("jars.lock")
+    path = pom_path(set_name, sets).with_name("jars.lock")
     path.write_text(format_lock(set_name, jars), encoding="utf-8")
 
 

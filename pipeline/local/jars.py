@@ -65,8 +65,12 @@ def corrupt_jars(jars: Sequence[LockedJar]) -> list[LockedJar]:
     ]
 
 
-def fetch_jars(set_name: str, *, repository_url: str | None = None) -> list[pathlib.Path]:
+def fetch_jars(
+    set_name: str, *, repository_url: str | None = None, sets: pathlib.Path | None = None
+) -> list[pathlib.Path]:
     """The jars of a set as files, in class path order; fetches those that are missing.
+
+    `sets` is the folder of sets, where it is not that of this package.
 
     They come from `repository_url`, else $ERROR_WINDOWS_MAVEN_REPOSITORY_URL, else Maven
     Central, through the proxy and with the certificates that the environment names for
@@ -75,12 +79,12 @@ def fetch_jars(set_name: str, *, repository_url: str | None = None) -> list[path
     Raises JarsMissingError when jars are missing and cannot be had, or must not be fetched
     ($ERROR_WINDOWS_OFFLINE); UsageError for an unknown set or an address that is none.
     """
-    jars = read_lock(set_name)
+    jars = read_lock(set_name, sets)
     missing = missing_jars(jars)
     if missing:
         if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
-            raise _missing_error(set_name, f"and {OFFLINE_VARIABLE} forbids fetching them")
-        _download(set_name, missing, maven_repository(repository_url))
+            raise _missing_error(set_name, f"and {OFFLINE_VARIABLE} forbids fetching them", sets)
+        _download(set_name, missing, maven_repository(repository_url), sets)
     return [jar_path(jar) for jar in jars]
 
 
@@ -114,7 +118,9 @@ def maven_repository(given: str | None = None) -> str:
     return str(JavaJarServer.MAVEN_CENTRAL_REPOSITORY)
 
 
-def _download(set_name: str, missing: Sequence[LockedJar], url: str) -> None:
+def _download(
+    set_name: str, missing: Sequence[LockedJar], url: str, sets: pathlib.Path | None
+) -> None:
     """Fetches jars into the cache; raises JarsMissingError for the first that cannot be had."""
     import pooch
 
@@ -127,7 +133,7 @@ def _download(set_name: str, missing: Sequence[LockedJar], url: str) -> None:
         retry_if_failed=_DOWNLOAD_REPETITIONS,
     )
     total_bytes = sum(jar.size_bytes for jar in missing)
-    with _progress(len(missing), total_bytes, describe(set_name)) as advance:
+    with _progress(len(missing), total_bytes, describe(set_name, sets)) as advance:
         downloader = _Downloader(advance)
         pool = concurrent.futures.ThreadPoolExecutor(_PARALLEL_DOWNLOADS)
         try:
@@ -139,7 +145,9 @@ def _download(set_name: str, missing: Sequence[LockedJar], url: str) -> None:
                     task.result()
                 except (OSError, ValueError) as error:
                     cause = f"{tasks[task].coordinates}: {_reason(error)}"
-                    raise _missing_error(set_name, f"and fetching failed ({cause})") from error
+                    raise _missing_error(
+                        set_name, f"and fetching failed ({cause})", sets
+                    ) from error
         finally:
             # On the first failure, and on Ctrl-C, the others end at their next chunk.
             downloader.stopped.set()
@@ -285,10 +293,10 @@ def _reason(error: Exception) -> str:
     return "what came has another SHA-256 than the locked one"
 
 
-def _missing_error(set_name: str, why: str) -> JarsMissingError:
-    jars = read_lock(set_name)
+def _missing_error(set_name: str, why: str, sets: pathlib.Path | None) -> JarsMissingError:
+    jars = read_lock(set_name, sets)
     return JarsMissingError(
-        f"Java modules: {len(missing_jars(jars))} of {len(jars)} for {describe(set_name)} "
+        f"Java modules: {len(missing_jars(jars))} of {len(jars)} for {describe(set_name, sets)} "
         f"(set {set_name}) are not in {jar_cache_dir()}, {why}. "
         f"Connect and run `error-windows java fetch {set_name}`, or set {REPOSITORY_URL_VARIABLE} "
         f"to a mirror, or copy a filled cache folder and set {folders.CACHE_DIR_VARIABLE} to it."

@@ -1,14 +1,11 @@
-"""The job as Beam's documentation writes it: read, decode, filter, window, count. For comparison.
+"""The job as Beam's documentation writes it: read, decode, filter, window, count.
 
-    python -m benchmarks.textbook BOOTSTRAP_SERVERS TOPIC
-
-Prints `window-end-in-ms count` for every pane that fires, on Flink inside one process, with
-Beam's and Flink's defaults.
+On Flink inside one process, with Beam's and Flink's defaults. A window may be told in parts, so
+counts of one window are to be added up.
 """
 
-import sys
-import tempfile
-from collections.abc import Sequence
+from __future__ import annotations
+
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,25 +13,25 @@ from apache_beam.io.kafka import ReadFromKafka
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import IntervalWindow, SlidingWindows
 
+from benchmarks.peers.protocol import WORD, Settings, read_settings, tell
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 
 
-class PrintFn(beam.DoFn):
-    """Prints a window's count."""
+class TellFn(beam.DoFn):
+    """Tells a window's count."""
 
     def process(self, element: int, window: IntervalWindow = beam.DoFn.WindowParam) -> None:
         """One line."""
-        print(int(window.end) * 1000, element, flush=True)
+        tell(int(window.end) * 1000, element)
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(settings: Settings) -> None:
     """Runs until it is interrupted."""
-    servers, topic = arguments
+    folder, word = Path(settings.folder), WORD.decode()
     with (
-        tempfile.TemporaryDirectory(prefix="textbook-") as folder,
-        ExpansionService(Path(folder) / "expansion.log", embedded=True) as expansion,
-        FlinkJobServer(Path(folder) / "flink.log", Path(folder) / "artifacts") as job_server,
+        ExpansionService(folder / "expansion.log", embedded=True) as expansion,
+        FlinkJobServer(folder / "flink.log", folder / "artifacts") as job_server,
     ):
         options = PipelineOptions(
             [
@@ -45,23 +42,24 @@ def main(arguments: Sequence[str]) -> None:
                 "--parallelism=1",
             ]
         )
+        windows = SlidingWindows(settings.window_ms // 1000, settings.slide_ms // 1000)
         pipeline = beam.Pipeline(options=options)
         _ = (
             pipeline
             | ReadFromKafka(
-                {"bootstrap.servers": servers, "auto.offset.reset": "earliest"},
-                [topic],
+                {"bootstrap.servers": settings.servers, "auto.offset.reset": "earliest"},
+                [settings.topic],
                 timestamp_policy=ReadFromKafka.create_time_policy,
                 expansion_service=expansion.address(),
             )
             | "Decode" >> beam.Map(lambda record: record[1].decode("utf-8"))
-            | "Filter" >> beam.Filter(lambda line: "ERROR" in line)
-            | "Window" >> beam.WindowInto(SlidingWindows(30, 10))
+            | "Filter" >> beam.Filter(lambda line: word in line)
+            | "Window" >> beam.WindowInto(windows)
             | "Count" >> beam.CombineGlobally(beam.combiners.CountCombineFn()).without_defaults()
-            | "Print" >> beam.ParDo(PrintFn())
+            | "Tell" >> beam.ParDo(TellFn())
         )
         pipeline.run().wait_until_finish()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(read_settings())
