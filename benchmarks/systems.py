@@ -107,6 +107,11 @@ def _python(environment: str, *words: str) -> Callable[[Settings, Backlog], Comm
     )
 
 
+def _pathway(_settings: Settings, _: Backlog) -> Command:
+    words = [str(installing.python_of("pathway")), "-m", "benchmarks.peers.pathway_windows"]
+    return Command(words, {"PATHWAY_THREADS": "2"})
+
+
 def _spark(_settings: Settings, _: Backlog) -> Command:
     python = str(installing.python_of("spark"))
     return Command(
@@ -202,12 +207,12 @@ ALL = [
     System(
         "Pathway",
         "0.33.0, `windowby(sliding)`, two threads",
-        _python("pathway", "benchmarks.peers.pathway_windows"),
+        _pathway,
     ),
     System(
         "Faust",
         "faust-streaming 0.15.3, a hopping table in memory, one worker",
-        _python("faust", "benchmarks.peers.faust_table"),
+        _python("faust", "benchmarks.peers.faust_table", "worker", "-l", "warn", "--without-web"),
     ),
     System(
         "bare loop",

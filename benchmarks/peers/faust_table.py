@@ -19,6 +19,8 @@ app = faust.App(
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
     web_enabled=False,
+    # Counts are for stdout, not for its log.
+    worker_redirect_stdouts=False,
 )
 _lines = app.topic(_SETTINGS.topic, value_serializer="raw", key_serializer="raw", value_type=bytes)
 _counts = app.Table("counts", default=int, partitions=_SETTINGS.partitions).hopping(

@@ -21,10 +21,15 @@ def main(settings: Settings) -> None:
     }
     word = WORD.decode()
     lines = pw.io.kafka.read(
-        connection, settings.topic, format="plaintext", mode="static", with_metadata=True
+        connection,
+        settings.topic,
+        format="plaintext",
+        mode="static",
+        with_metadata=True,
+        autogenerate_key=True,
     )
     errors = lines.filter(pw.apply_with_type(lambda line: word in line, bool, pw.this.data)).select(
-        time=pw.this._metadata["timestamp_millis"].as_int(),
+        time=pw.unwrap(pw.this._metadata["timestamp_millis"].as_int()),
         series=pw.this.key if settings.keyed else "",
     )
     counts = errors.windowby(

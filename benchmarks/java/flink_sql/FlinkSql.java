@@ -1,3 +1,4 @@
+import java.time.Duration;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 import org.apache.flink.configuration.Configuration;
@@ -61,6 +62,9 @@ public final class FlinkSql {
   }
 
   private static String seconds(String name) {
-    return "INTERVAL '" + Long.getLong(name) / 1000 + "' SECOND(6)";
+    Duration time = Duration.ofMillis(Long.getLong(name));
+    return String.format(
+        "INTERVAL '%d %02d:%02d:%02d' DAY TO SECOND",
+        time.toDays(), time.toHoursPart(), time.toMinutesPart(), time.toSecondsPart());
   }
 }
