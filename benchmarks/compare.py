@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import json
 import pathlib
 import random
@@ -130,7 +129,7 @@ class Raw:
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
         self._content: dict[str, Any] = {
-            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "date": machine.today(),
             "machine": machine.describe(),
             "systems": {system.name: system.what for system in ALL},
             "runs": [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import pathlib
 import platform
@@ -19,6 +20,11 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "java": str(find_java().major_version),
     }
+
+
+def today() -> str:
+    """The date, in UTC."""
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def load() -> float:

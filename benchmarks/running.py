@@ -12,11 +12,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 
 from benchmarks.backlog import Backlog, Table
 from benchmarks.peers.protocol import SETTINGS_VARIABLE, Settings
-from benchmarks.systems import Command, System
+from benchmarks.systems import System
 from benchmarks.usage import Clock, Usage
 from pipeline.local.folders import RUN_DIR_VARIABLE
 from pipeline.local.java import find_java, java_environment
@@ -65,10 +64,18 @@ class Outcome:
 
 
 class Told:
-    """The table that a system has told so far, beside the one that it should tell."""
+    """The table that a system has told so far, beside the one that it should tell.
+
+    Attributes:
+      table: what it has told.
+      told_at: when a count was first told, and when it last changed; seconds since 1970.
+      changed_at: when any last changed, in monotonic time.
+      complete_at: since when the table is right; None while it is not.
+    """
 
     def __init__(self, system: System, expected: Table, *, keyed: bool) -> None:
         self.table: Table = {}
+        self.told_at: dict[tuple[int, str], tuple[float, float]] = {}
         self.changed_at: float | None = None
         self.complete_at: float | None = None
         self._system = system
@@ -94,6 +101,8 @@ class Told:
         if count == before:
             return
         self._wrong += (before == right) - (count == right)
+        now = time.time()
+        self.told_at[end, key] = self.told_at.get((end, key), (now, now))[0], now
         self.changed_at = time.monotonic()
         self.complete_at = self.changed_at if self._wrong == 0 else None
 
@@ -128,25 +137,19 @@ def run(
     Raises:
       NotInstalledError, ErrorWindowsError: it cannot be had here.
     """
-    with tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as name:
-        settings = _settings(backlog, name)
-        file = pathlib.Path(name) / "settings.json"
-        file.write_text(json.dumps(dataclasses.asdict(settings)), encoding="utf-8")
-        command = system.command(settings, backlog)
-        keyed = settings.keyed and not system.only_reads
-        told = Told(system, expected_table(system, backlog), keyed=keyed)
-        clock = Clock(broker_pid)
-        sent_before = clock.sent_bytes()
-        started = time.monotonic()
-        errors = pathlib.Path(name) / "stderr"
-        with _started(command, name, file, errors, told) as (process, usage):
-            end = _wait(process, usage, told, clock, started + timeout_seconds, idle_seconds)
-            peaks = usage.peak_mb, usage.python_peak_mb
+    keyed = backlog.workload.keys > 0 and not system.only_reads
+    told = Told(system, expected_table(system, backlog), keyed=keyed)
+    clock = Clock(broker_pid)
+    sent_before = clock.sent_bytes()
+    with Session(system, backlog, told) as session:
+        end = _wait(session, clock, session.started_at + timeout_seconds, idle_seconds)
+        peaks = session.usage.peak_mb, session.usage.python_peak_mb
+        last = told.complete_at or told.changed_at or time.monotonic()
+        first = end.first_read_at or session.started_at
         exact = told.complete_at is not None
-        first = end.first_read_at or started
         return Outcome(
-            seconds=round((told.complete_at or told.changed_at or time.monotonic()) - first, 3),
-            start_seconds=round(first - started, 3),
+            seconds=round(last - first, 3),
+            start_seconds=round(first - session.started_at, 3),
             exact=exact,
             lost=round(told.lost(), 6),
             extra=round(told.extra(), 6),
@@ -156,11 +159,101 @@ def run(
             python_peak_mb=round(peaks[1]),
             sent_mb=round((clock.sent_bytes() - sent_before) / 1e6, 1),
             end=end.how,
-            error="" if exact else _tail(errors, name),
+            error="" if exact else session.said(),
         )
 
 
-def _settings(backlog: Backlog, folder: str) -> Settings:
+class Session:
+    """A running system, whose output is read; as a context manager, nothing of it is left.
+
+    Attributes:
+      process: what was started; other processes may descend from it.
+      usage: what all of them cost.
+      started_at: when, in monotonic time.
+    """
+
+    process: subprocess.Popen[str]
+    usage: Usage
+    started_at: float
+
+    def __init__(self, system: System, backlog: Backlog, told: Told, *, live: bool = False) -> None:
+        """Starts nothing yet.
+
+        Args:
+          system: what to start.
+          backlog: what it is to count.
+          told: takes what it tells.
+          live: it is to go on after the end of the topic.
+        """
+        self._system, self._backlog, self.told, self._live = system, backlog, told, live
+        self._exits = contextlib.ExitStack()
+
+    def __enter__(self) -> Session:
+        """Starts it; see `System.command` for what this raises."""
+        with contextlib.ExitStack() as exits:
+            name = exits.enter_context(
+                tempfile.TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True)
+            )
+            self._folder = pathlib.Path(name)
+            settings = _settings(self._backlog, name, live=self._live)
+            file = self._folder / "settings.json"
+            file.write_text(json.dumps(dataclasses.asdict(settings)), encoding="utf-8")
+            command = self._system.command(settings, self._backlog)
+            environment = {
+                **java_environment(find_java()),
+                SETTINGS_VARIABLE: str(file),
+                RUN_DIR_VARIABLE: f"{name}/run",
+                "TMPDIR": name,
+                **command.environment,
+            }
+            self.started_at = time.monotonic()
+            stderr = exits.enter_context((self._folder / "stderr").open("wb"))
+            self.process = subprocess.Popen(
+                command.words,
+                cwd=_ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                # Ctrl-C reaches it through this process, which ends all that it has started.
+                start_new_session=True,
+            )
+            self.usage = Usage(self.process.pid)
+            self._reader = threading.Thread(target=self._read, daemon=True)
+            self._reader.start()
+            exits.callback(self._end)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._exits.close()
+
+    def said(self) -> str:
+        """Begin and end of what it wrote to stderr, without names of folders."""
+        text = (self._folder / "stderr").read_text("utf-8", "replace").strip()
+        text = text.replace(str(self._folder), "").replace(str(_ROOT), "")
+        if len(text) <= 2 * _ERROR_CHARACTERS:
+            return text
+        return f"{text[:_ERROR_CHARACTERS]} ... {text[-_ERROR_CHARACTERS:]}"
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.told.take(line.rstrip("\n"))
+
+    def _end(self) -> None:
+        """As Ctrl-C does at first; what does not end is killed."""
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP_SECONDS)
+        self.usage.stop()
+        self._reader.join(_STOP_SECONDS)
+
+
+def _settings(backlog: Backlog, folder: str, *, live: bool) -> Settings:
     workload = backlog.workload
     return Settings(
         servers=backlog.servers,
@@ -171,50 +264,8 @@ def _settings(backlog: Backlog, folder: str) -> Settings:
         lateness_ms=workload.lateness_seconds * 1000,
         keyed=workload.keys > 0,
         folder=folder,
+        live=live,
     )
-
-
-@contextlib.contextmanager
-def _started(
-    command: Command, folder: str, settings: pathlib.Path, errors: pathlib.Path, told: Told
-) -> Iterator[tuple[subprocess.Popen[str], Usage]]:
-    """The running system, whose output is read; nothing of it is left afterwards."""
-    environment = {
-        **java_environment(find_java()),
-        SETTINGS_VARIABLE: str(settings),
-        RUN_DIR_VARIABLE: f"{folder}/run",
-        "TMPDIR": folder,
-        **command.environment,
-    }
-    with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            command.words,
-            cwd=_ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            # Ctrl-C reaches it through this process, which ends all that it has started.
-            start_new_session=True,
-        )
-    usage = Usage(process.pid)
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            told_line = line.rstrip("\n")
-            told.take(told_line)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        yield process, usage
-    finally:
-        _end(process)
-        usage.stop()
-        reader.join(_STOP_SECONDS)
-        process.wait()
 
 
 @dataclasses.dataclass
@@ -227,16 +278,9 @@ class _Ending:
     cpu_seconds: float = 0.0
 
 
-def _wait(
-    process: subprocess.Popen[str],
-    usage: Usage,
-    told: Told,
-    clock: Clock,
-    deadline: float,
-    idle_seconds: float,
-) -> _Ending:
+def _wait(session: Session, clock: Clock, deadline: float, idle_seconds: float) -> _Ending:
     """Waits for the end of a run."""
-    ending = _Ending()
+    ending, told, usage = _Ending(), session.told, session.usage
     sent, active_at = 0, time.monotonic()
     complete_at: float | None = None
     while not ending.how:
@@ -257,7 +301,7 @@ def _wait(
         if complete_at is not None:
             if now - complete_at > _SETTLE_SECONDS:
                 ending.how = "complete"
-        elif process.poll() is not None:
+        elif session.process.poll() is not None:
             # What it has written last may not have been read yet.
             time.sleep(_SETTLE_SECONDS)
             if told.complete_at is None:
@@ -269,20 +313,3 @@ def _wait(
     if complete_at is None:
         ending.cpu_seconds = usage.cpu_seconds()
     return ending
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """As Ctrl-C does at first; what does not end is killed."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-
-
-def _tail(errors: pathlib.Path, folder: str) -> str:
-    """Begin and end of what a system wrote to stderr, without names of folders."""
-    text = errors.read_text("utf-8", "replace").strip().replace(folder, "").replace(str(_ROOT), "")
-    if len(text) <= 2 * _ERROR_CHARACTERS:
-        return text
-    return f"{text[:_ERROR_CHARACTERS]} ... {text[-_ERROR_CHARACTERS:]}"

@@ -84,12 +84,13 @@ def _direct(reader: str) -> Callable[[Settings, Backlog], Command]:
 
 def _flink(reader: str) -> Callable[[Settings, Backlog], Command]:
     def command(settings: Settings, _: Backlog) -> Command:
-        more = [
-            "--flink_master=[local]",
-            "--consumer_property=auto.offset.reset=earliest",
-            f"--allowed_lateness_seconds={settings.lateness_ms // 1000}",
-        ]
-        return Command([*_job(settings, reader, "flink"), *more])
+        command = [*_job(settings, reader, "flink"), "--flink_master=[local]"]
+        if not settings.live:
+            command += [
+                "--consumer_property=auto.offset.reset=earliest",
+                f"--allowed_lateness_seconds={settings.lateness_ms // 1000}",
+            ]
+        return Command(command)
 
     return command
 
@@ -127,6 +128,7 @@ def _java(set_name: str, program: str, parallelism: int) -> Callable[[Settings, 
         values = {
             **dataclasses.asdict(settings),
             "keyed": str(settings.keyed).lower(),
+            "live": str(settings.live).lower(),
             "parallelism": parallelism,
             # Of a group, which the broker remembers: another one for every run.
             "id": pathlib.Path(settings.folder).name,
@@ -232,4 +234,12 @@ ALL = [
     ),
 ]
 
+SYSTEMS_THAT_RUN_LIVE = (
+    "native on Flink",
+    "beam on Flink",
+    "Flink SQL",
+    "Kafka Streams",
+    "Spark",
+    "Bytewax",
+)
 BY_NAME = {system.name: system for system in ALL}

@@ -36,7 +36,7 @@ def _line(told: tuple[str, tuple[int, int]]) -> str:
 
 flow = Dataflow("count")
 _lines = kafka.input(
-    "read", flow, brokers=[_SETTINGS.servers], topics=[_SETTINGS.topic], tail=False
+    "read", flow, brokers=[_SETTINGS.servers], topics=[_SETTINGS.topic], tail=_SETTINGS.live
 )
 _errors = operators.filter("filter", _lines.oks, lambda message: WORD in message.value)
 _counts = count_window(

@@ -35,6 +35,8 @@ class Settings:
     """Count by the records' keys, instead of all lines together."""
     folder: str
     """For files of its own; deleted afterwards."""
+    live: bool = False
+    """Go on after the end of the topic. Not all systems can."""
 
 
 def read_settings() -> Settings:

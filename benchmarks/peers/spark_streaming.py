@@ -43,9 +43,11 @@ def main(settings: Settings) -> None:
         .groupBy(*by[: 2 if settings.keyed else 1])
         .count()
     )
+    # Live, a batch begins when the last one is done.
+    trigger = {"processingTime": "0 seconds"} if settings.live else {"availableNow": True}
     query = (
         counts.writeStream.outputMode("update")
-        .trigger(availableNow=True)
+        .trigger(**trigger)
         .option("checkpointLocation", f"{settings.folder}/checkpoints")
         .foreachBatch(_tell_all)
         .start()

@@ -31,7 +31,7 @@ public final class FlinkSql {
             + "', 'properties.bootstrap.servers' = '"
             + System.getProperty("servers")
             + "', 'scan.startup.mode' = 'earliest-offset', "
-            + "'scan.bounded.mode' = 'latest-offset', "
+            + (Boolean.getBoolean("live") ? "" : "'scan.bounded.mode' = 'latest-offset', ")
             + (keyed
                 ? "'key.format' = 'raw', 'key.fields' = 'series', "
                     + "'value.fields-include' = 'EXCEPT_KEY', 'value.format' = 'raw')"
