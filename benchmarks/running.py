@@ -26,6 +26,9 @@ _LOOK_SECONDS = 0.01
 _SETTLE_SECONDS = 0.5
 # What a consumer that has read all asks for, again and again, is less.
 _ACTIVE_BYTES = 1_000_000
+# One that has read all may still compute; waiting for more takes less than this.
+_ACTIVE_CORES = 0.5
+_CPU_LOOK_SECONDS = 2.0
 _STOP_SECONDS = 20.0
 _ERROR_CHARACTERS = 300
 
@@ -282,6 +285,7 @@ def _wait(session: Session, clock: Clock, deadline: float, idle_seconds: float) 
     """Waits for the end of a run."""
     ending, told, usage = _Ending(), session.told, session.usage
     sent, active_at = 0, time.monotonic()
+    cpu_seconds, looked_at = 0.0, active_at
     complete_at: float | None = None
     while not ending.how:
         time.sleep(_LOOK_SECONDS)
@@ -295,6 +299,11 @@ def _wait(session: Session, clock: Clock, deadline: float, idle_seconds: float) 
             ending.cpu_seconds = usage.cpu_seconds()
         if clock.sent_bytes() - sent > _ACTIVE_BYTES:
             sent, active_at = clock.sent_bytes(), now
+        if now - looked_at > _CPU_LOOK_SECONDS:
+            before, cpu_seconds = cpu_seconds, usage.cpu_seconds()
+            if cpu_seconds - before > _ACTIVE_CORES * (now - looked_at):
+                active_at = now
+            looked_at = now
         # Starting takes as long as it takes: before the first record nothing is idle.
         starts = now if ending.first_read_at is None else 0.0
         active_at = max(active_at, told.changed_at or 0.0, starts)
