@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks import experiments, machine
 from benchmarks.backlog import Backlog, Workload, fill
 from benchmarks.installing import NotInstalledError
-from benchmarks.running import Outcome, run
+from benchmarks.running import Outcome, end_on_signals, run
 from benchmarks.systems import ALL, BY_NAME
 from pipeline.errors import ErrorWindowsError
 from pipeline.local.kafka_admin import delete_topic
@@ -68,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.experiments.split(","),
         systems,
     )
+    end_on_signals()
     with contextlib.suppress(KeyboardInterrupt):
         measure(variants, arguments)
         return 0

@@ -11,10 +11,10 @@ there, which is also when a later revision amends it. The table is compared with
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.backlog import Backlog, Workload, windows_of
 from benchmarks.installing import NotInstalledError
-from benchmarks.running import Session, Told
+from benchmarks.running import Session, Told, end_on_signals
 from benchmarks.systems import BY_NAME, SYSTEMS_THAT_RUN_LIVE
 from pipeline.errors import ErrorWindowsError
 from pipeline.local.kafka_broker import EmbeddedKafka
@@ -35,6 +35,7 @@ _START_TIMEOUT_SECONDS = 180.0
 # At first, windows hold lines of the trickle, and a JVM compiles.
 _WARM_UP_SECONDS = 20.0
 _AFTER_SECONDS = 15.0
+_STOP_SECONDS = 60.0
 _SLIDE_SECONDS = 1
 
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--systems", default=";".join(SYSTEMS_THAT_RUN_LIVE))
     parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("sustained.json"))
     arguments = parser.parse_args(argv)
+    end_on_signals()
     raw: dict[str, Any] = {
         "date": machine.today(),
         "machine": machine.describe(),
@@ -64,7 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             topic = kafka.create_topic(f"live-{number}", Workload.partitions)
             try:
                 measured = measure(name, kafka, topic, arguments.rate, arguments.seconds)
-            except (NotInstalledError, ErrorWindowsError, TimeoutError) as error:
+            except (
+                NotInstalledError,
+                ErrorWindowsError,
+                OSError,
+                subprocess.TimeoutExpired,
+            ) as error:
                 raw["not_run"][name] = f"at a steady rate: {error}"
                 print(f"{name}: {error}", file=sys.stderr, flush=True)
             else:
@@ -81,6 +88,7 @@ def measure(
 
     Raises:
       TimeoutError: it tells nothing.
+      TimeoutExpired: the producer does not end.
       NotInstalledError, ErrorWindowsError: it cannot be had here.
     """
     workload = Workload(lines=0, slide_seconds=_SLIDE_SECONDS, lateness_seconds=1)
@@ -96,21 +104,19 @@ def measure(
             text=True,
             start_new_session=True,
         ) as producer,
-        Session(BY_NAME[name], backlog, told, live=True) as session,
+        contextlib.ExitStack() as exits,
     ):
-        try:
-            _wait_for_first(told, session)
-            cpu_before = session.usage.cpu_seconds()
-            _tell_producer(producer)
-            time.sleep(seconds)
-            cpu_seconds = session.usage.cpu_seconds() - cpu_before
-            time.sleep(_AFTER_SECONDS)
-            _tell_producer(producer)
-            produced = json.loads(producer.communicate(timeout=60)[0])
-            load = machine.load()
-        finally:
-            if producer.poll() is None:
-                producer.send_signal(signal.SIGKILL)
+        exits.callback(producer.kill)
+        session = exits.enter_context(Session(BY_NAME[name], backlog, told, live=True))
+        _wait_for_first(told, session)
+        cpu_before = session.usage.cpu_seconds()
+        _tell_producer(producer)
+        time.sleep(seconds)
+        cpu_seconds = session.usage.cpu_seconds() - cpu_before
+        time.sleep(_AFTER_SECONDS)
+        _tell_producer(producer)
+        produced = json.loads(producer.communicate(timeout=_STOP_SECONDS)[0])
+        load = machine.load()
         peak_mb, python_peak_mb = session.usage.peak_mb, session.usage.python_peak_mb
     return {
         "system": name,

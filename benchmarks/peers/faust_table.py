@@ -19,8 +19,6 @@ app = faust.App(
     topic_disable_leader=True,
     consumer_auto_offset_reset="earliest",
     web_enabled=False,
-    # Counts are for stdout, not for its log.
-    worker_redirect_stdouts=False,
 )
 _lines = app.topic(_SETTINGS.topic, value_serializer="raw", key_serializer="raw", value_type=bytes)
 _counts = app.Table("counts", default=int, partitions=_SETTINGS.partitions).hopping(
@@ -36,9 +34,9 @@ async def count(lines: faust.StreamT) -> None:
         if WORD in event.value:
             key = event.key.decode() if _SETTINGS.keyed else _ALL
             _counts[key] += 1
-            for start, _ in _counts.table.window.ranges(event.message.timestamp):
-                end_ms = round(start * 1000) + _SETTINGS.window_ms
-                _latest.take(end_ms, _counts[key].delta(0), "" if key == _ALL else key)
+            for window in _counts.table.window.ranges(event.message.timestamp):
+                end_ms = round(window[0] * 1000) + _SETTINGS.window_ms
+                _latest.take(end_ms, _counts.table.data[key, window], "" if key == _ALL else key)
 
 
 if __name__ == "__main__":

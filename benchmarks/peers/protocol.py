@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import sys
 from collections.abc import Mapping
 
 SETTINGS_VARIABLE = "BENCHMARK_SETTINGS"
@@ -46,7 +47,8 @@ def read_settings() -> Settings:
 
 def tell(end_ms: int, count: int, key: str = "") -> None:
     """Writes one count."""
-    print(end_ms, count, key, flush=True)
+    # Some systems take sys.stdout for their log.
+    print(end_ms, count, key, file=sys.__stdout__, flush=True)
 
 
 def tell_panes(settings: Settings, panes: Mapping[tuple[int, str], int]) -> None:
