@@ -17,8 +17,8 @@ Table = dict[tuple[int, str], int]
 
 # A prime, so that every line comes to every partition.
 _VARIANTS = 20_011
-# Far enough behind the last line to end the last window where windows end by the lines' time.
-_END_MS = 60_000
+# The last record comes so long after the last window: windows may end by the records' time.
+_END_MS = 30_000
 _LAST_LINE = b"INFO end"
 _FILLER = b" and the cache was warm"
 
@@ -67,7 +67,8 @@ def fill(kafka: EmbeddedKafka, topic: str, workload: Workload) -> Backlog:
         }
     )
     # All of it lies in the past, so that no system can take a line for one of the future.
-    start_ms = time.time_ns() // 1_000_000 - workload.span_seconds * 1000 - 2 * _END_MS
+    end_ms = (workload.span_seconds + workload.window_seconds) * 1000 + _END_MS
+    start_ms = time.time_ns() // 1_000_000 - end_ms - _END_MS
     start_ms -= start_ms % (workload.slide_seconds * 1000)
     panes: collections.Counter[tuple[int, str]] = collections.Counter()
     slide_ms = workload.slide_seconds * 1000
@@ -85,10 +86,9 @@ def fill(kafka: EmbeddedKafka, topic: str, workload: Workload) -> Backlog:
         if number % 10_000 == 0:
             producer.poll(0)
     producer.flush()
-    end_ms = start_ms + workload.span_seconds * 1000 + _END_MS
     for partition in range(workload.partitions):
         key = "key-0" if workload.keys else None
-        producer.produce(topic, _LAST_LINE, key, partition, timestamp=end_ms)
+        producer.produce(topic, _LAST_LINE, key, partition, timestamp=start_ms + end_ms)
     producer.flush()
     size = workload.window_seconds // workload.slide_seconds
     return Backlog(

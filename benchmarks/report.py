@@ -125,6 +125,7 @@ def _machine(raw: dict[str, Any]) -> str:
 def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
     grouped = _by_system(runs)
     workload = max((run["workload"] for run in runs), key=lambda one: one["lines"])
+    rounds = max(len(one) for one in grouped.values())
     yardstick = None
     if _YARDSTICK in grouped:
         yardstick = statistics.median(rates_of(grouped[_YARDSTICK]))
@@ -133,7 +134,7 @@ def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
         f"{workload['lines']:,} lines of {workload['line_bytes']} bytes in "
         f"{workload['partitions']} partitions, {workload['error_share']:.0%} of them error lines, "
         f"windows of {workload['window_seconds']} s every {workload['slide_seconds']} s, "
-        f"{max(len(one) for one in grouped.values())} rounds.\n",
+        f"{'one round' if rounds == 1 else f'{rounds} rounds'}.\n",
         f"![Rates of all systems]({plot})\n",
         "| system | thousand lines/s, median (range) | of the bare consumer | start, s "
         "| CPU s, starting / counting | MB, all / Python | table |",
@@ -155,7 +156,7 @@ def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
             f"| {max(one['peak_mb'] for one in of_system):,.0f} / "
             f"{max(one['python_peak_mb'] for one in of_system):,.0f} | {_right(of_system)} |"
         )
-    lines += ["", *(f"- {name}: {systems[name]}." for name in grouped if name in systems), ""]
+    lines += ["", *(f"- {name}: {what}." for name, what in systems.items() if name in grouped), ""]
     return "\n".join(lines)
 
 
