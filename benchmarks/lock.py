@@ -15,13 +15,19 @@ import sys
 from benchmarks.installing import JAVA_SETS, REQUIREMENTS
 from pipeline.local import jar_lock, maven
 
+_COMMAND = "python -m benchmarks.lock"
+
 
 def main() -> int:
     """Makes all of them anew; returns the exit code."""
     for wanted in sorted(REQUIREMENTS.glob("*.in")):
         lock_packages(wanted)
     for name in jar_lock.set_names(JAVA_SETS):
-        jar_lock.write_lock(name, maven.resolve(jar_lock.pom_path(name, JAVA_SETS)), JAVA_SETS)
+        pom = jar_lock.pom_path(name, JAVA_SETS)
+        jar_lock.write_lock(name, maven.resolve(pom), JAVA_SETS)
+        lock = pom.with_name("jars.lock")
+        text = lock.read_text("utf-8").replace(f"error-windows java lock {name}", _COMMAND)
+        lock.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -34,7 +40,7 @@ def lock_packages(wanted: pathlib.Path) -> None:
         [
             *(str(pathlib.Path(sys.executable).with_name("uv")), "pip", "compile", *options),
             f"--python-version={version}",
-            "--custom-compile-command=python -m benchmarks.lock",
+            f"--custom-compile-command={_COMMAND}",
             f"--output-file={wanted.with_suffix('.txt')}",
             str(wanted),
         ],

@@ -295,9 +295,10 @@ def _reason(error: Exception) -> str:
 
 def _missing_error(set_name: str, why: str, sets: pathlib.Path | None) -> JarsMissingError:
     jars = read_lock(set_name, sets)
+    again = f"run `error-windows java fetch {set_name}`" if sets is None else "try again"
     return JarsMissingError(
         f"Java modules: {len(missing_jars(jars))} of {len(jars)} for {describe(set_name, sets)} "
         f"(set {set_name}) are not in {jar_cache_dir()}, {why}. "
-        f"Connect and run `error-windows java fetch {set_name}`, or set {REPOSITORY_URL_VARIABLE} "
+        f"Connect and {again}, or set {REPOSITORY_URL_VARIABLE} "
         f"to a mirror, or copy a filled cache folder and set {folders.CACHE_DIR_VARIABLE} to it."
     )
