@@ -165,7 +165,7 @@ def _catch_up(runs: list[Run]) -> str:
     workload = runs[0]["workload"]
     lines = [
         "## Catching up\n",
-        f"A backlog in {workload['partitions']} partitions, lines up to "
+        f"{_counts(runs)} lines in {_partitions(runs)} partitions, lines up to "
         f"{workload['lateness_seconds']} s out of order allowed, for every system.\n",
         "| system | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 1) + "|",
@@ -180,7 +180,8 @@ def _sweep(title: str, runs: list[Run]) -> str:
     labels = list(dict.fromkeys(run["label"] for run in runs))
     lines = [
         f"## {title}\n",
-        "Thousand lines/s, median (range).\n",
+        f"Thousand lines/s, median (range); {_counts(runs)} lines in {_partitions(runs)} "
+        "partitions.\n",
         "| system | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 1) + "|",
     ]
@@ -188,6 +189,17 @@ def _sweep(title: str, runs: list[Run]) -> str:
         cells = [_cell([one for one in of_system if one["label"] == label]) for label in labels]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _counts(runs: Sequence[Run]) -> str:
+    """How many lines, from the fewest to the most."""
+    counts = {run["lines"] for run in runs}
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+
+
+def _partitions(runs: Sequence[Run]) -> str:
+    counts = {run["workload"]["partitions"] for run in runs}
+    return " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
 
 
 def _median_rate(runs: Sequence[Run]) -> float:
