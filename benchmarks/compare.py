@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--systems", help="separated by semicolons; all, if not given")
     parser.add_argument("--timeout_seconds", type=float, default=600.0, help="for one run")
-    parser.add_argument("--idle_seconds", type=float, default=45.0, help="without any progress")
+    parser.add_argument("--idle_seconds", type=float, default=60.0, help="without any progress")
     parser.add_argument("--json", type=pathlib.Path, default=pathlib.Path("benchmarks.json"))
     arguments = parser.parse_args(argv)
     if arguments.quick:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 from benchmarks.backlog import Workload
 
-OURS = ("native on Flink", "beam on Flink", "native on DirectRunner", "beam on DirectRunner")
+OURS = (
+    *("native on Flink", "native on Flink, parallelism 2", "native on DirectRunner"),
+    *("beam on Flink", "beam on Flink, parallelism 2", "beam on DirectRunner"),
+)
 CEILINGS = ("bare loop", "bare loops", "bare consumer")
 PEERS = (
     *("Beam textbook on Flink", "Flink SQL", "Flink SQL, parallelism 2", "Kafka Streams", "Spark"),

@@ -27,7 +27,7 @@ _SETTLE_SECONDS = 0.5
 # What a consumer that has read all asks for, again and again, is less.
 _ACTIVE_BYTES = 1_000_000
 # One that has read all may still compute; waiting for more takes less than this.
-_ACTIVE_CORES = 0.5
+_ACTIVE_CORES = 0.25
 _CPU_LOOK_SECONDS = 2.0
 _STOP_SECONDS = 20.0
 _ERROR_CHARACTERS = 300

@@ -82,9 +82,9 @@ def _direct(reader: str) -> Callable[[Settings, Backlog], Command]:
     return lambda settings, _: Command(_job(settings, reader))
 
 
-def _flink(reader: str) -> Callable[[Settings, Backlog], Command]:
+def _flink(reader: str, *more: str) -> Callable[[Settings, Backlog], Command]:
     def command(settings: Settings, _: Backlog) -> Command:
-        command = [*_job(settings, reader, "flink"), "--flink_master=[local]"]
+        command = [*_job(settings, reader, "flink"), "--flink_master=[local]", *more]
         if not settings.live:
             command += [
                 "--consumer_property=auto.offset.reset=earliest",
@@ -152,6 +152,20 @@ ALL = [
         "beam on Flink",
         "this job, live, `--kafka_reader=beam`, Flink 1.19.3 inside one process",
         _flink("beam"),
+        parse_result,
+        merge="highest",
+    ),
+    System(
+        "native on Flink, parallelism 2",
+        "the same with `--parallelism=2` and `native`",
+        _flink("native", "--parallelism=2"),
+        parse_result,
+        merge="highest",
+    ),
+    System(
+        "beam on Flink, parallelism 2",
+        "the same with `--parallelism=2` and `beam`",
+        _flink("beam", "--parallelism=2"),
         parse_result,
         merge="highest",
     ),
