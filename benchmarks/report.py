@@ -227,14 +227,16 @@ def _cell(runs: Sequence[Run]) -> str:
 
 
 def _right(runs: Sequence[Run]) -> str:
-    """`exact`, or how wrong the worst run was."""
+    """`exact`, or how wrong the worst run was; one that was given up is not called wrong."""
     wrong = [run for run in runs if not run["exact"]]
     if not wrong:
         return "exact"
     lost, extra = max(run["lost"] for run in wrong), max(run["extra"] for run in wrong)
     which = f" in {len(wrong)} of {len(runs)}" if len(runs) > 1 else ""
-    ends = sorted({run["end"] for run in wrong} & {"timeout"})
-    what = [f"{lost:.1%} lost"] * (lost > 0) + [f"{extra:.1%} too many"] * (extra > 0) + ends
+    what = [f"{lost:.1%} lost"] * (lost > 0) + [f"{extra:.1%} too many"] * (extra > 0)
+    if all(run["end"] == "timeout" for run in wrong):
+        seconds = max(run["seconds"] + run["start_seconds"] for run in wrong)
+        return f"not done{which} in {seconds:,.0f} s"
     return f"**wrong**{which}: {', '.join(what)}"
 
 

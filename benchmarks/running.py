@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import signal
@@ -154,9 +155,13 @@ def run(
     clock = Clock(broker_pid)
     sent_before = clock.sent_bytes()
     with Session(system, backlog, told) as session:
-        end = _wait(session, clock, session.started_at + timeout_seconds, idle_seconds)
+        # One that ends by itself is given the time it takes.
+        idle = math.inf if system.ends else idle_seconds
+        end = _wait(session, clock, session.started_at + timeout_seconds, idle)
         peaks = session.usage.peak_mb, session.usage.python_peak_mb
-        last = told.complete_at or told.changed_at or time.monotonic()
+        last = told.complete_at or told.changed_at
+        if last is None or end.how == "timeout":
+            last = time.monotonic()
         first = end.first_read_at or session.started_at
         exact = told.complete_at is not None
         return Outcome(
@@ -326,7 +331,7 @@ def _wait(session: Session, clock: Clock, deadline: float, idle_seconds: float) 
                 ending.how = "ended"
         elif now > deadline:
             ending.how = "timeout"
-        elif now - active_at > idle_seconds:
+        elif told.changed_at is not None and now - active_at > idle_seconds:
             ending.how = "idle"
     if complete_at is None:
         ending.cpu_seconds = usage.cpu_seconds()

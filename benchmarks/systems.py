@@ -59,6 +59,8 @@ class System:
     """Which of several counts of a window counts: the `last`, the `highest`, or their `sum`."""
     keyed: bool = True
     """Whether it can count by key."""
+    ends: bool = True
+    """Whether it ends by itself at the end of the topic."""
     only_reads: bool = False
     """It tells how many records it has read, as the count of window 0."""
 
@@ -147,6 +149,7 @@ ALL = [
         _flink("native"),
         parse_result,
         merge="highest",
+        ends=False,
     ),
     System(
         "beam on Flink",
@@ -154,6 +157,7 @@ ALL = [
         _flink("beam"),
         parse_result,
         merge="highest",
+        ends=False,
     ),
     System(
         "native on Flink, parallelism 2",
@@ -161,6 +165,7 @@ ALL = [
         _flink("native", "--parallelism=2"),
         parse_result,
         merge="highest",
+        ends=False,
     ),
     System(
         "beam on Flink, parallelism 2",
@@ -168,6 +173,7 @@ ALL = [
         _flink("beam", "--parallelism=2"),
         parse_result,
         merge="highest",
+        ends=False,
     ),
     System(
         "native on DirectRunner",
@@ -189,6 +195,7 @@ ALL = [
         _module("beam_textbook"),
         merge="sum",
         keyed=False,
+        ends=False,
     ),
     System(
         "Flink SQL",
@@ -204,6 +211,7 @@ ALL = [
         "Kafka Streams",
         "4.1.2, the DSL, two threads, updates told every second",
         _java("kafka_streams", "KafkaStreamsCount", 2),
+        ends=False,
     ),
     System(
         "Spark",
@@ -219,6 +227,7 @@ ALL = [
         "Quix Streams",
         "3.28.1, `hopping_window().count().current()`, one process",
         _python("quix", "benchmarks.peers.quix_windows"),
+        ends=False,
     ),
     System(
         "Pathway",
@@ -229,6 +238,7 @@ ALL = [
         "Faust",
         "faust-streaming 0.15.3, a hopping table in memory, one worker",
         _python("faust", "benchmarks.peers.faust_table", "worker", "-l", "warn", "--without-web"),
+        ends=False,
     ),
     System(
         "bare loop",

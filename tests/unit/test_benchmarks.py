@@ -147,6 +147,16 @@ def test_a_wrong_table_has_no_rate() -> None:
     assert rows[2].endswith("| **wrong**: 25.0% lost |")
 
 
+def test_one_that_was_given_up_is_not_called_wrong() -> None:
+    """It may be slow, no more is known."""
+    unfinished = _run("Spark", 598.0, exact=False, lost=0.5, end="timeout")
+
+    text = report.to_markdown(_raw(unfinished), "performance.svg")
+
+    assert text.count("| not done in 600 s |") == 1
+    assert "wrong" not in text
+
+
 def test_what_was_not_run_is_said() -> None:
     """With the reason."""
     raw = {**_raw(_run("bare loop", 1.0)), "not_run": {"Faust": "no such package"}}
