@@ -44,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", type=pathlib.Path, nargs="+", help="written by benchmarks.compare")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("docs/performance.md"))
+    parser.add_argument("--note", default="", help="what a reader has to know beside the numbers")
     arguments = parser.parse_args(argv)
     raw = merge([json.loads(path.read_text("utf-8")) for path in arguments.raw])
     plot = arguments.output.with_suffix(".svg")
-    arguments.output.write_text(to_markdown(raw, plot.name), encoding="utf-8")
+    arguments.output.write_text(to_markdown(raw, plot.name, arguments.note), encoding="utf-8")
     plot.write_text(to_plot(raw), encoding="utf-8")
     return 0
 
@@ -64,9 +65,11 @@ def merge(files: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return first
 
 
-def to_markdown(raw: dict[str, Any], plot: str) -> str:
+def to_markdown(raw: dict[str, Any], plot: str, note: str = "") -> str:
     """The page."""
     parts = [_HEAD, _machine(raw)]
+    if note:
+        parts.append(f"**{note}**\n")
     by_experiment: dict[str, list[Run]] = {}
     for run in raw["runs"]:
         by_experiment.setdefault(run["experiment"], []).append(run)
@@ -166,7 +169,8 @@ def _catch_up(runs: list[Run]) -> str:
     lines = [
         "## Catching up\n",
         f"{_counts(runs)} lines in {_partitions(runs)} partitions, lines up to "
-        f"{workload['lateness_seconds']} s out of order allowed, for every system.\n",
+        f"{workload['lateness_seconds']} s out of order allowed, for every system. Thousand lines/s "
+        "where the table is right.\n",
         "| system | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 1) + "|",
     ]
