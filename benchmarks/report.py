@@ -169,8 +169,8 @@ def _catch_up(runs: list[Run]) -> str:
     lines = [
         "## Catching up\n",
         f"{_counts(runs)} lines in {_partitions(runs)} partitions, lines up to "
-        f"{workload['lateness_seconds']} s out of order allowed, for every system. Thousand lines/s "
-        "where the table is right.\n",
+        f"{workload['lateness_seconds']} s out of order allowed, for every system. "
+        "Thousand lines/s where the table is right.\n",
         "| system | " + " | ".join(labels) + " |",
         "|---" * (len(labels) + 1) + "|",
     ]
