@@ -168,7 +168,7 @@ class Raw:
 
 def _line(variant: experiments.Variant, system: str, backlog: Backlog, outcome: Outcome) -> str:
     rate = backlog.workload.lines / outcome.seconds / 1000 if outcome.seconds > 0 else 0.0
-    right = "exact" if outcome.exact else f"WRONG, lost {outcome.lost:.2%}, {outcome.end}"
+    right = "exact" if outcome.exact else f"WRONG ({outcome.end}), lost {outcome.lost:.2%}"
     return (
         f"{time.strftime('%H:%M:%S')} {variant.experiment} {variant.label} {system}: "
         f"{rate:,.0f} thousand/s, {outcome.seconds:.1f} s after {outcome.start_seconds:.1f} s, "
