@@ -15,16 +15,17 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.restriction_trackers import OffsetRange as Restriction
-from apache_beam.io.restriction_trackers import OffsetRestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.transforms.core import RestrictionProvider, WatermarkEstimatorProvider
+from apache_beam.transforms.core import WatermarkEstimatorProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.errors import ServiceError
 from pipeline.kafka_secrets import worker_properties
+from pipeline.new_partitions import WatchPartitions
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
+from pipeline.restrictions import NO_END, EndlessProvider
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
@@ -32,8 +33,6 @@ from transforms.clock import wall_clock_ms
 # Later than the moment by which steps find out whether there is a watermark at all
 # (`transforms.event_timers`): there is one, it is far back.
 _LONG_AGO = Timestamp(1)
-# Without an end: no offset is as high.
-NO_END = 2**63 - 1
 _READ_SECONDS = 0.1
 # A call that has read for so long gives back to the runner, which can take a checkpoint then.
 _CALL_SECONDS = 0.2
@@ -52,7 +51,8 @@ class ReadKafkaBatches(beam.PTransform):
     Output: PCollection of `transforms.batches.Batch`. With an end: every offset of a range that
     holds a record is read once, and the job fails when some have expired. Without (`live`):
     what has expired is left out, told in the log and, as a hole, in the ledger; the watermark of a
-    partition is the highest timestamp read, and the clock where all has been read.
+    partition is the highest timestamp read, and the clock where all has been read. Partitions that
+    the topics get later are found and read from their beginning.
 
     Args:
       properties: the Java consumer's settings without secrets, `bootstrap.servers` among them.
@@ -76,16 +76,24 @@ class ReadKafkaBatches(beam.PTransform):
             for offsets in ranges
             if live or offsets.size > 0
         ]
+        self._watch: beam.PTransform | None = None
+        if live:
+            known = {one.topic: 0 for one in ranges}
+            for one in ranges:
+                known[one.topic] = max(known[one.topic], one.partition + 1)
+            self._watch = WatchPartitions(properties, known, properties_path)
         connection = _Connection(dict(properties), properties_path, max(1, len(self._ranges)))
         self._fn: beam.DoFn = _TailFn(connection) if live else _ReadRangeFn(connection)
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
-        return (
-            begin
-            | "Partitions" >> beam.Create(self._ranges).with_output_types(OffsetRange)
-            | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
+        partitions = begin | "Partitions" >> beam.Create(self._ranges).with_output_types(
+            OffsetRange
         )
+        if self._watch is not None:
+            new = begin | "NewPartitions" >> self._watch
+            partitions = (partitions, new) | "AllPartitions" >> beam.Flatten()
+        return partitions | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
 
     def display_data(self) -> dict[str, Any]:
         """Topics and partitions, for the runner's job page."""
@@ -146,34 +154,6 @@ class _Connection:
         self._waiting = {}
 
 
-class _Tracker(OffsetRestrictionTracker):
-    """Of a partition without an end: it is not divided, only given back."""
-
-    def try_split(self, fraction_of_remainder: float) -> Any:
-        if fraction_of_remainder != 0 and self.stop_position() == NO_END:
-            return None
-        return super().try_split(fraction_of_remainder)
-
-    def is_bounded(self) -> bool:
-        return bool(self.stop_position() != NO_END)
-
-
-class _RangeProvider(RestrictionProvider):
-    def initial_restriction(self, element: OffsetRange) -> Restriction:
-        return Restriction(element.start, element.stop)
-
-    def create_tracker(self, restriction: Restriction) -> _Tracker:
-        return _Tracker(restriction)
-
-    def restriction_size(self, element: OffsetRange, restriction: Restriction) -> int:
-        # How much is left without an end, nobody knows; a runner may not be told infinity.
-        return 1 if restriction.stop == NO_END else restriction.size()
-
-    def truncate(self, element: OffsetRange, restriction: Restriction) -> Restriction | None:
-        # A drained job reads on to an end, if there is one.
-        return None if restriction.stop == NO_END else restriction
-
-
 class _WatermarkProvider(WatermarkEstimatorProvider):
     """Starts long ago, and not without a watermark, for which the clock would decide.
 
@@ -188,7 +168,7 @@ class _WatermarkProvider(WatermarkEstimatorProvider):
 
 
 # How Beam is told what a DoFn wants to be given.
-_RESTRICTION = beam.DoFn.RestrictionParam(_RangeProvider())
+_RESTRICTION = beam.DoFn.RestrictionParam(EndlessProvider())
 _WATERMARK = beam.DoFn.WatermarkEstimatorParam(_WatermarkProvider())
 
 

@@ -11,8 +11,9 @@ from pipeline.config import NATIVE_READER, JobConfig, KafkaConfig
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.kafka_secrets import public_properties
-from pipeline.native_source import NO_END, ReadKafkaBatches
+from pipeline.native_source import ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
+from pipeline.restrictions import NO_END
 from pipeline.sources import ReadKafkaRanges, read_unbounded
 
 # Python is handed records, and hands back counts, so often: what a result waits for.

@@ -17,7 +17,7 @@ from pipeline import native_source
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.native_source import NO_END, ReadKafkaBatches, claim, reached_ms
+from pipeline.native_source import ReadKafkaBatches, claim, reached_ms
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import (
     ExpiredOffsetError,
@@ -25,6 +25,7 @@ from pipeline.partition_reader import (
     PartitionReader,
     reader_settings,
 )
+from pipeline.restrictions import NO_END, EndlessTracker
 from transforms.batches import RecordBatch, record_at
 from transforms.beam_time import milliseconds_of
 from transforms.records import Header, Record
@@ -113,7 +114,7 @@ class Clock:
         return self._seconds
 
 
-class Tracker(native_source._Tracker):
+class Tracker(EndlessTracker):
     """As Beam hands it to a DoFn: with a way to give back the rest."""
 
     residual: Restriction | None = None
@@ -268,7 +269,7 @@ def test_splits_lose_and_double_nothing(
 
 def test_a_partition_without_an_end_is_not_divided() -> None:
     """It can only be given back as a whole."""
-    tracker = native_source._Tracker(Restriction(0, NO_END))
+    tracker = EndlessTracker(Restriction(0, NO_END))
     tracker.try_claim(4)
 
     assert tracker.try_split(0.5) is None
