@@ -34,8 +34,11 @@ from transforms.clock import wall_clock_ms
 # (`transforms.event_timers`): there is one, it is far back.
 _LONG_AGO = Timestamp(1)
 _READ_SECONDS = 0.1
-# A call that has read for so long gives back to the runner, which can take a checkpoint then.
-_CALL_SECONDS = 0.2
+# When all partitions of a worker, which are read one after the other, have had a call of so long
+# together, the runner can take a checkpoint and make progress known. A call itself is no shorter
+# than the other: it costs the runner some milliseconds.
+_ROUND_SECONDS = 0.2
+_SHORTEST_CALL_SECONDS = 0.02
 # Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
 _IDLE_PAUSE = Duration(1)
 # A bounded read knows that there is more; when none comes for so long, something is wrong.
@@ -60,6 +63,7 @@ class ReadKafkaBatches(beam.PTransform):
       properties_path: a .properties file of more settings, read on the worker; the place for
         secrets.
       live: whether to go on at the end.
+      on_time_delay_ms: of the windows, see `whole_seconds`.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class ReadKafkaBatches(beam.PTransform):
         *,
         properties_path: str | None = None,
         live: bool = False,
+        on_time_delay_ms: int = 0,
     ) -> None:
         super().__init__()
         self._ranges = [
@@ -83,7 +88,9 @@ class ReadKafkaBatches(beam.PTransform):
                 known[one.topic] = max(known[one.topic], one.partition + 1)
             self._watch = WatchPartitions(properties, known, properties_path)
         connection = _Connection(dict(properties), properties_path, max(1, len(self._ranges)))
-        self._fn: beam.DoFn = _TailFn(connection) if live else _ReadRangeFn(connection)
+        self._fn: beam.DoFn = (
+            _TailFn(connection, on_time_delay_ms) if live else _ReadRangeFn(connection)
+        )
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
@@ -112,6 +119,7 @@ class _Connection:
         self._properties = properties
         self._properties_path = properties_path
         self._readers = readers
+        self.call_seconds = max(_ROUND_SECONDS / readers, _SHORTEST_CALL_SECONDS)
         self._waiting: dict[tuple[str, int], PartitionReader] = {}
         # A group of the user's shows in Kafka's own tools how far the job is.
         self.commits = "group.id" in properties
@@ -220,6 +228,10 @@ class _ReadRangeFn(_ReadFn):
 class _TailFn(_ReadFn):
     """Reads on and on."""
 
+    def __init__(self, connection: _Connection, on_time_delay_ms: int) -> None:
+        super().__init__(connection)
+        self._delay_ms = on_time_delay_ms
+
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
         self,
@@ -231,11 +243,12 @@ class _TailFn(_ReadFn):
     ) -> Iterator[TimestampedValue]:
         """Reads for a moment and gives back to the runner."""
         start = tracker.current_restriction().start
+        call_seconds = self._connection.call_seconds
         with self._connection.reader(element.topic, element.partition, start) as reader:
             started = time.monotonic()
             while True:
                 try:
-                    batch = reader.read(_READ_SECONDS)
+                    batch = reader.read(min(_READ_SECONDS, call_seconds))
                 except ExpiredOffsetError as error:
                     _LOG.error("%s", error)
                     reader.skip_expired()
@@ -245,17 +258,25 @@ class _TailFn(_ReadFn):
                     if mine is None:
                         return
                     yield _stamped(mine)
-                    _advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
+                    self._advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
                     if mine is not batch:
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
-                    _advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
-                if batch is None or time.monotonic() - started > _CALL_SECONDS:
+                    self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
+                if batch is None or time.monotonic() - started > call_seconds:
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)
                     # Others may have much to read: an idle partition does not keep them waiting.
                     tracker.defer_remainder(_IDLE_PAUSE if batch is None else Duration())
                     return
+
+    def _advance(self, estimator: Any, time_ms: int | None) -> None:
+        """Moves the watermark on; it never goes back."""
+        if time_ms is None:
+            return
+        moment = timestamp_of(whole_seconds(time_ms, self._delay_ms))
+        if moment > estimator.current_watermark():
+            estimator.set_watermark(moment)
 
 
 def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:
@@ -277,14 +298,17 @@ def reached_ms(timestamps_ms: Sequence[int], now_ms: int) -> int | None:
     return max((time_ms for time_ms in timestamps_ms if time_ms <= now_ms), default=None)
 
 
+def whole_seconds(time_ms: int, on_time_delay_ms: int) -> int:
+    """A watermark of whole seconds that is past the same due moments as this one, in milliseconds.
+
+    Flink's runner of Beam 2.70 cuts off the milliseconds of the watermark that a splittable DoFn
+    gives back (`StateAndTimerBundleCheckpointHandler`), which would make most windows come up to a
+    second late. Windows, and panes, are due `on_time_delay_ms` after full seconds, and a timer
+    fires when the watermark is past it. So seconds that are rounded up from just behind there on
+    say the same, to the millisecond, although they are up to a second ahead.
+    """
+    return (time_ms + 999 - on_time_delay_ms % 1000) // 1000 * 1000
+
+
 def _stamped(batch: MessageBatch) -> TimestampedValue:
     return TimestampedValue(batch, timestamp_of(max(batch.timestamps_ms)))
-
-
-def _advance(estimator: Any, time_ms: int | None) -> None:
-    """Moves the watermark on; it never goes back."""
-    if time_ms is None:
-        return
-    moment = timestamp_of(time_ms)
-    if moment > estimator.current_watermark():
-        estimator.set_watermark(moment)

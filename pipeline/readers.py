@@ -90,6 +90,7 @@ def live_sources(
                     on_cluster=on_cluster,
                     properties_path=properties_path,
                     live=True,
+                    on_time_delay_ms=config.timing.on_time_delay_ms,
                 )
             else:
                 properties = _java_properties(cluster, on_cluster, properties_path)
@@ -105,12 +106,14 @@ def _read_batches(
     on_cluster: bool,
     properties_path: str | None,
     live: bool = False,
+    on_time_delay_ms: int = 0,
 ) -> ReadKafkaBatches:
     return ReadKafkaBatches(
         cluster.properties.public() if on_cluster else cluster.properties,
         ranges,
         properties_path=properties_path if on_cluster else None,
         live=live,
+        on_time_delay_ms=on_time_delay_ms,
     )
 
 

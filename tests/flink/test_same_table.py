@@ -266,8 +266,11 @@ class LiveOutcome:
 
 
 @pytest.mark.skipif(not FULL, reason="takes long: ERROR_WINDOWS_FULL=1")
-def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path) -> None:
-    """With dead letters and ledger in folders."""
+@pytest.mark.parametrize("reader", ["beam", "native"])
+def test_flink_in_one_process_gives_the_same(
+    logs: Logs, tmp_path: pathlib.Path, reader: str
+) -> None:
+    """With either reader; dead letters and ledger in folders."""
     environment = environment_of(tmp_path / "run")
     printed, dead, ledger = (tmp_path / name for name in ("results.jsonl", "dead", "ledger"))
 
@@ -282,6 +285,7 @@ def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path)
             [
                 *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
                 *logs.live_flags,
+                f"--kafka_reader={reader}",
                 f"--dead_letter={dead}",
                 f"--ledger={ledger}",
             ],
@@ -296,7 +300,9 @@ def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path)
         with ResultFollower(PathResults(printed)) as results:
             live = LiveOutcome(logs, results, lambda: PathDeadLetters(dead), rows)
             live.wait_until_settled()
-            _LOG.info("Flink in one process: settled after %.0f s", time.monotonic() - began)
+            _LOG.info(
+                "Flink in one process, %s: settled after %.0f s", reader, time.monotonic() - began
+            )
         job.send_signal(signal.SIGINT)
         job.stderr.read()
         assert 130 == job.wait(DEADLINE_SECONDS)
