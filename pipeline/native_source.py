@@ -25,6 +25,7 @@ from pipeline.errors import ServiceError
 from pipeline.kafka_secrets import worker_properties
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
+from pipeline.portions import CreateSpread
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
@@ -60,6 +61,7 @@ class ReadKafkaBatches(beam.PTransform):
       properties_path: a .properties file of more settings, read on the worker; the place for
         secrets.
       live: whether to go on at the end.
+      spread: share the ranges out among tasks (`pipeline.portions`).
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class ReadKafkaBatches(beam.PTransform):
         *,
         properties_path: str | None = None,
         live: bool = False,
+        spread: bool = False,
     ) -> None:
         super().__init__()
+        self._create = CreateSpread if spread else beam.Create
         self._ranges = [
             offsets._replace(stop=NO_END) if live else offsets
             for offsets in ranges
@@ -83,7 +87,7 @@ class ReadKafkaBatches(beam.PTransform):
         """Applies the transform."""
         return (
             begin
-            | "Partitions" >> beam.Create(self._ranges).with_output_types(OffsetRange)
+            | "Partitions" >> self._create(self._ranges).with_output_types(OffsetRange)
             | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
         )
 

@@ -33,6 +33,7 @@ def bounded_sources(
     *,
     on_cluster: bool = False,
     properties_path: str | None = None,
+    spread: bool = False,
 ) -> dict[str, beam.PTransform]:
     """Sources that read offset ranges (by cluster), by name.
 
@@ -43,6 +44,7 @@ def bounded_sources(
         without.
       on_cluster: whether others can read the graph, so that secrets must not be in it.
       properties_path: the file with the secrets, the same on all hosts.
+      spread: whether the runner has to be told to share the ranges out among its tasks.
 
     Raises:
       ServiceError: there are secrets and no file for them.
@@ -56,10 +58,13 @@ def bounded_sources(
                 ranges[cluster.name],
                 on_cluster=on_cluster,
                 properties_path=properties_path,
+                spread=spread,
             )
         else:
             properties = _java_properties(cluster, on_cluster, properties_path)
-            source = ReadKafkaRanges(properties, ranges[cluster.name], expansion_service)
+            source = ReadKafkaRanges(
+                properties, ranges[cluster.name], expansion_service, spread=spread
+            )
         sources[cluster.source_name("*")] = source
     return sources
 
@@ -104,12 +109,14 @@ def _read_batches(
     on_cluster: bool,
     properties_path: str | None,
     live: bool = False,
+    spread: bool = False,
 ) -> ReadKafkaBatches:
     return ReadKafkaBatches(
         cluster.properties.public() if on_cluster else cluster.properties,
         ranges,
         properties_path=properties_path if on_cluster else None,
         live=live,
+        spread=spread,
     )
 
 
