@@ -16,8 +16,8 @@ from pipeline.spark import SparkRun
 
 # A task on Spark holds all its records in memory where Beam's connector reads them.
 _TASK_OFFSETS = 50_000
-# An empty task costs a few milliseconds.
-_FEWEST_TASKS, _MOST_TASKS = 8, 500
+# Every task costs some 0.1 s: a worker is told anew what to do.
+_FEWEST_TASKS, _MOST_TASKS = 4, 500
 
 
 class JavaSide(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -50,6 +51,8 @@ def run_bounded(
     """
     options = beam_options(beam_arguments)
     spark = spark_run(beam_arguments)
+    # Workers run in folders of their own.
+    properties_path = config.properties_path and os.path.abspath(config.properties_path)
     try:
         service: Any = None
         if config.needs_java:
@@ -66,7 +69,7 @@ def run_bounded(
                 ranges,
                 service,
                 on_cluster=spark is not None and not spark.is_local,
-                properties_path=config.properties_path,
+                properties_path=properties_path,
                 spread=spark is not None,
             )
             outputs = build_graph(pipeline, config, sources)
@@ -78,7 +81,7 @@ def run_bounded(
                 config,
                 Places(files.dead_letters, files.ledger),
                 live=False,
-                properties_path=config.properties_path,
+                properties_path=properties_path,
             )
     except ErrorWindowsError:
         raise

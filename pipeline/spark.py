@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pipeline.config import STDOUT, JobConfig
 from pipeline.errors import ServiceError, UsageError
 from pipeline.flags import beam_flag, runner_name
+from pipeline.kafka_properties import is_secret, read_properties_file
 
 MASTER_FLAG = "--spark_master_url"
 DEFAULT_MASTER = "local[*]"
@@ -96,6 +97,8 @@ def fit_to_spark(config: JobConfig, run: SparkRun) -> JobConfig:
             got=config.java_runtime,
             fix="Leave it away.",
         )
+    if not run.is_local:
+        _require_secrets_in_file(config)
     if run.in_this_process:
         return config
     for flag, place, what in (
@@ -113,6 +116,21 @@ def fit_to_spark(config: JobConfig, run: SparkRun) -> JobConfig:
             )
     # They go through a file of this machine.
     return dataclasses.replace(config, output=dataclasses.replace(config.output, samples=0))
+
+
+def _require_secrets_in_file(config: JobConfig) -> None:
+    """Refuses secrets that would have to travel inside the job."""
+    path = config.properties_path
+    of_file = {} if path is None else read_properties_file("--consumer_config", path)
+    for cluster in config.clusters:
+        for key, value in cluster.properties.items():
+            if is_secret(key) and of_file.get(key) != value:
+                raise UsageError(
+                    "--consumer_property",
+                    f"{key} would be readable in the job on the cluster",
+                    fix="Put it into a file for --consumer_config that every host has at the same "
+                    "path.",
+                )
 
 
 def require_master(run: SparkRun) -> None:

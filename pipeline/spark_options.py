@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
+import pipeline.sources
 from pipeline.spark import PROCESS_ENVIRONMENT, SparkRun
 
 _WORKER = "error-windows-worker"
@@ -29,6 +30,8 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
         "--storage_level=MEMORY_AND_DISK",
         # Else a worker ends with its task, and the next task starts another.
         f"--environment_cache_millis={_WORKER_IDLE_MS}",
+        # Workers in processes of their own have to know its coder before they see any of our code.
+        f"--beam_plugins={pipeline.sources.__name__}",
     ]
     if run.environment == PROCESS_ENVIRONMENT and given.environment_config is None:
         # Found on the PATH of the executors.
