@@ -21,6 +21,7 @@ from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.java_side import JavaSide, started_java
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.folders import run_dir
+from pipeline.logs import log_thread_failures
 from pipeline.offset_ranges import OffsetRange, find_ranges
 from pipeline.output_topics import prepare_topics
 from pipeline.spark import SparkRun, fit_to_spark, require_master, spark_run
@@ -62,6 +63,8 @@ def run(
     """
     started = time.monotonic()
     config, spark = require_runnable(config, beam_arguments)
+    if spark is not None:
+        log_thread_failures()
     ranges = {}
     for cluster in config.clusters:
         progress.stage(f"asking {cluster.bootstrap_servers} for topics and offsets")

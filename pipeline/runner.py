@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -23,11 +24,13 @@ from pipeline.offset_ranges import OffsetRange
 from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
-from pipeline.spark import spark_run
+from pipeline.spark import known_failure, spark_run
 from pipeline.spark_options import spark_options
 from transforms.metrics import counted
 
 _DIRECT_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
+# What Beam puts before the reason that a job server gave.
+_OF_JOB_SERVER = re.compile(r"^Pipeline \S+ failed in state \w+: ")
 _LOG = logging.getLogger(__name__)
 
 
@@ -163,7 +166,7 @@ def _refuse(argument: str, parser: FlagParser) -> NoReturn:
 
 def _fail(error: Exception) -> NoReturn:
     """Ends with the innermost message; Beam wraps it in layers of stack traces."""
-    reason = root_cause(str(error))
+    reason = known_failure(str(error)) or root_cause(str(error))
     raise JobFailedError(f"the job failed: {reason}. The log has the whole story.") from error
 
 
@@ -174,4 +177,4 @@ def root_cause(message: str) -> str:
     chosen = (
         causes[-1].removeprefix("Caused by: ") if causes else (lines or ["no reason given"])[-1]
     )
-    return chosen.rstrip(".")
+    return _OF_JOB_SERVER.sub("", chosen).rstrip(".")

@@ -27,6 +27,9 @@ _STANDALONE = re.compile(r"spark://([^/\s]+)")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):(\d{1,5})")
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _CONNECT_SECONDS = 5.0
+# In the words of Beam 2.70 and Spark 3.5.
+_NOT_SET_ASIDE = "does not have a registered bundle checkpoint handler"
+_STOPPED = "stopped SparkContext"
 
 
 class SparkRun(NamedTuple):
@@ -155,6 +158,21 @@ def require_master(run: SparkRun) -> None:
             f"{MASTER_FLAG}: no Spark master answers ({reason}), got {run.master!r}. "
             "Check that one runs there; without the flag Spark runs inside this command."
         )
+
+
+def known_failure(message: str) -> str | None:
+    """What a failure of Beam's Spark runner means, where its words do not say so."""
+    if _NOT_SET_ASIDE in message:
+        return (
+            "the brokers gave nothing for seconds, and Beam's Spark runner cannot set a read "
+            "aside; check them, or use --kafka_reader=native"
+        )
+    if _STOPPED in message:
+        return (
+            f"Spark ended the application: what answers at {MASTER_FLAG} is no master of Spark 3.5, "
+            "or somebody killed it"
+        )
+    return None
 
 
 def _addresses(master: str) -> list[tuple[str, int]]:

@@ -25,6 +25,8 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
         # What `SparkRunner` is beneath: it would start a job server of its own, from Beam's jar.
         "--runner=PortableRunner",
         f"--job_endpoint={job_endpoint}",
+        # Beam would ask pip for all packages on this machine, and send the list along.
+        "--experiments=disable_logging_submission_environment",
         f"--environment_type={run.environment}",
         # Else what does not fit into memory is read from Kafka again.
         "--storage_level=MEMORY_AND_DISK",

@@ -128,7 +128,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
 @pytest.fixture(scope="module")
 def on_direct_runner(history: History) -> Outcome:
     """What the DirectRunner makes of the topic, which the reference model confirms."""
-    outcome = history.run("direct")
+    outcome = history.run("direct", "--kafka_reader=native")
     expected = expected_results(
         history.records, window_seconds=WINDOW_SECONDS, slide_seconds=SLIDE_SECONDS
     )
