@@ -32,6 +32,11 @@ class JavaSide(NamedTuple):
     job_server: SparkJobServer | None
 
 
+def spark_log_path() -> pathlib.Path:
+    """The log of the Spark job server, in which Spark logs too."""
+    return run_dir() / "logs" / "spark-job-server.log"
+
+
 @contextlib.contextmanager
 def started_java(config: JobConfig, spark: SparkRun | None, *, offsets: int) -> Iterator[JavaSide]:
     """Starts what a run needs, and ends it.
@@ -54,7 +59,7 @@ def started_java(config: JobConfig, spark: SparkRun | None, *, offsets: int) -> 
             )
             job_server = stack.enter_context(
                 SparkJobServer(
-                    logs / "spark-job-server.log",
+                    spark_log_path(),
                     pathlib.Path(folder),
                     spark.master,
                     parallelism=min(max(offsets // _TASK_OFFSETS, _FEWEST_TASKS), _MOST_TASKS),

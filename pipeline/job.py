@@ -18,13 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_lines, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
-from pipeline.java_side import JavaSide, started_java
+from pipeline.java_side import JavaSide, spark_log_path, started_java
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.local.folders import run_dir
 from pipeline.logs import log_thread_failures
 from pipeline.offset_ranges import OffsetRange, find_ranges
 from pipeline.output_topics import prepare_topics
 from pipeline.spark import SparkRun, fit_to_spark, require_master, spark_run
+from pipeline.spark_waits import told_when_it_waits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,13 @@ def run(
     prepare_topics(config)
     # Java modules that are missing are fetched next, with a bar of their own.
     progress.clear()
-    with _files(config) as files, _started(config, spark, of_all, java) as services:
+    with (
+        _files(config) as files,
+        _started(config, spark, of_all, java) as services,
+        contextlib.nullcontext()
+        if spark is None
+        else told_when_it_waits(spark_log_path(), progress.stage),
+    ):
         progress.stage(f"reading {total:,} records of {_topics(config, ranges)}")
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded

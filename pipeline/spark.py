@@ -169,8 +169,8 @@ def known_failure(message: str) -> str | None:
         )
     if _STOPPED in message:
         return (
-            f"Spark ended the application: what answers at {MASTER_FLAG} is no master of Spark 3.5, "
-            "or somebody killed it"
+            f"Spark ended the application: what answers at {MASTER_FLAG} is no master of Spark "
+            "3.5, or somebody killed it"
         )
     return None
 
