@@ -51,16 +51,21 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 def job_name(beam_arguments: Sequence[str]) -> str | None:
     """The value of Beam's `--job_name`, which names the results too, or None."""
-    return _value_of("--job_name", beam_arguments)
+    return beam_flag("--job_name", beam_arguments)
 
 
 def is_for_dataflow(beam_arguments: Sequence[str]) -> bool:
     """Whether Beam's `--runner` is Dataflow, in one of the ways that Beam knows to say it."""
-    runner = (_value_of("--runner", beam_arguments) or "").rpartition(".")[2].lower()
-    return runner in ("dataflow", "dataflowrunner")
+    return runner_name(beam_arguments) in ("dataflow", "dataflowrunner")
 
 
-def _value_of(flag: str, beam_arguments: Sequence[str]) -> str | None:
+def runner_name(beam_arguments: Sequence[str]) -> str:
+    """The value of Beam's `--runner` in lower case, without a module before it; may be empty."""
+    return (beam_flag("--runner", beam_arguments) or "").rpartition(".")[2].lower()
+
+
+def beam_flag(flag: str, beam_arguments: Sequence[str]) -> str | None:
+    """The value of a flag for Beam, or None, without loading Beam."""
     parser = FlagParser(add_help=False, allow_abbrev=False)
     parser.add_argument(flag, dest="value")
     value: str | None = parser.parse_known_args(beam_arguments)[0].value

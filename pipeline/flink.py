@@ -56,6 +56,13 @@ def main(argv: Sequence[str]) -> int:
         help="with --flink_master: show the results, also of a job that runs already",
     )
     flags, unknown = parser.parse_known_args(rewrite_habits(argv))
+    if unknown and unknown[0].startswith("--runner"):
+        raise UsageError(
+            "--runner",
+            "a live job runs on Flink",
+            got=unknown[0].partition("=")[2] or None,
+            fix="Leave it away; run_direct.sh takes SparkRunner, for reads with an end.",
+        )
     if unknown:
         raise UsageError(
             unknown[0].partition("=")[0], "no such flag of the live job", fix="See --help."

@@ -25,6 +25,7 @@ from pipeline.kafka_secrets import worker_properties
 from pipeline.new_partitions import WatchPartitions
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
+from pipeline.portions import CreateSpread
 from pipeline.restrictions import NO_END, EndlessProvider
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
@@ -64,6 +65,7 @@ class ReadKafkaBatches(beam.PTransform):
         secrets.
       live: whether to go on at the end.
       on_time_delay_ms: of the windows, see `whole_seconds`.
+      spread: share the ranges out among tasks (`pipeline.portions`).
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class ReadKafkaBatches(beam.PTransform):
         properties_path: str | None = None,
         live: bool = False,
         on_time_delay_ms: int = 0,
+        spread: bool = False,
     ) -> None:
         super().__init__()
+        self._create = CreateSpread if spread else beam.Create
         self._ranges = [
             offsets._replace(stop=NO_END) if live else offsets
             for offsets in ranges
@@ -94,7 +98,7 @@ class ReadKafkaBatches(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
-        partitions = begin | "Partitions" >> beam.Create(self._ranges).with_output_types(
+        partitions = begin | "Partitions" >> self._create(self._ranges).with_output_types(
             OffsetRange
         )
         if self._watch is not None:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 _TESTS = pathlib.Path(__file__).parent
 # A marker says more about the time a test takes than the folder it is in.
-_RANK_OF_MARKER = {"chaos": 7, "flink": 6, "scripts": 5, "kafka": 4}
+_RANK_OF_MARKER = {"chaos": 7, "flink": 6, "spark": 6, "scripts": 5, "kafka": 4}
 _RANK_OF_FOLDER = {
     "unit": 0,
     "streaming": 1,
     "scripts": 2,
     "integration": 3,
     "flink": 6,
+    "spark": 6,
     "chaos": 7,
 }
 _RANK_OF_OTHERS = 3

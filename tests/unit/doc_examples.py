@@ -43,6 +43,7 @@ from pipeline.config import JobConfig, KafkaConfig, config_from_flags
 from pipeline.console import Progress
 from pipeline.dead_letter_json import dead_letter_to_json
 from pipeline.flags import build_parser
+from pipeline.java_side import JavaSide
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
 from tests.unit.live_chain import LiveChain
@@ -242,7 +243,7 @@ class _Player:
                 for place, offsets in sorted(places.items())
             ]
 
-        def read(properties: dict[str, str], *_: object) -> beam.PTransform:
+        def read(properties: dict[str, str], *_: object, **__: object) -> beam.PTransform:
             (cluster,) = (
                 one
                 for one in config.clusters
@@ -261,7 +262,7 @@ class _Player:
             config,
             [],
             progress=mock.create_autospec(Progress),
-            expansion=mock.create_autospec(ExpansionService),
+            java=JavaSide(mock.create_autospec(ExpansionService), None),
         )
 
     def _watch(self, arguments: list[str]) -> None:

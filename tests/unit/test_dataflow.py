@@ -52,9 +52,11 @@ class _Kafka:
         self.settings: list[Mapping[str, str]] = []
         self.expansions = 0
 
-    def read(self, settings: Mapping[str, str], what: object, address: object) -> beam.PTransform:
+    def read(
+        self, settings: Mapping[str, str], what: object, address: object, *, spread: bool = False
+    ) -> beam.PTransform:
         """As `read_unbounded` and `ReadKafkaRanges`."""
-        assert self.address() == address
+        assert (self.address(), False) == (address, spread)
         self.settings.append(settings)
         return _Lines()
 

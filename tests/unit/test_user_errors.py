@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli import main
 
 KAFKA = ["--kafka_bootstrap_servers=localhost:9092", "--input_topic=logs"]
+SPARK = ["--runner=SparkRunner"]
 
 
 @pytest.fixture(autouse=True)
@@ -189,9 +190,39 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "Leave it away, or bound the read with --max_read_time.",
         ),
         (
-            [*KAFKA, "--runner=SparkRunner"],
-            "--runner: not offered here, got 'SparkRunner'. Use DirectRunner; `error-windows` "
-            "takes DataflowRunner too.",
+            [*KAFKA, "--runner=PrismRunner"],
+            "--runner: not offered here, got 'PrismRunner'. Use DirectRunner or SparkRunner; "
+            "`error-windows` takes DataflowRunner too.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--streaming"],
+            "--streaming: Beam's Spark runner cannot go on with a Kafka read that has no end, so "
+            "Spark is for history. Leave it away to read what is in the topics, bound the read "
+            "with --max_read_time, or count live on Flink: run_flink.sh.",
+        ),
+        (
+            ["flink", *KAFKA, *SPARK],
+            "--runner: a live job runs on Flink, got 'SparkRunner'. Leave it away; run_direct.sh "
+            "takes SparkRunner, for reads with an end.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--spark_master_url=yarn"],
+            "--spark_master_url: not Spark in one process or a standalone master, got 'yarn'. "
+            "Write it like local[2] or spark://host:7077.",
+        ),
+        (
+            ["direct", *SPARK, "--spark_master_url=local[0]"],
+            "--spark_master_url: not Spark in one process or a standalone master, got 'local[0]'. "
+            "Write it like local[2] or spark://host:7077.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--java_runtime=beam"],
+            "--java_runtime: Spark is one of the locked modules, got 'beam'. Leave it away.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--spark_master_url=spark://other:7077"],
+            "--output: workers on other hosts have no stdout here, got '-'. Give a path that all "
+            "hosts share, or, with all of Spark on this machine, --environment_type=LOOPBACK.",
         ),
         (
             [*KAFKA, "--direct_num_workers=many"],
