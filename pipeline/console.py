@@ -42,6 +42,7 @@ class Summary:
       bad: records that could not be used, tombstones among them.
       tombstones: records without a value.
       oversized: records longer than allowed.
+      outside: lines outside of the range of a backfill.
       windows: results written.
       skipped_windows: silent windows that got no result.
       topics: topics read, for a person.
@@ -55,6 +56,7 @@ class Summary:
     bad: int
     tombstones: int
     oversized: int
+    outside: int
     windows: int
     skipped_windows: int
     topics: str
@@ -77,6 +79,11 @@ class Summary:
             )
         if self.oversized:
             yield f"note: {how_many(self.oversized, 'line')} longer than --max_line_bytes"
+        if self.outside:
+            yield (
+                f"note: {how_many(self.outside, 'line')} outside of --from_time and --to_time, "
+                "in no count"
+            )
         missing = self.records_expected - self.lines - self.bad - self.oversized
         if missing:
             yield (

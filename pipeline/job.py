@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.backfill import read_times
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_lines, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
@@ -69,7 +70,11 @@ def run(
     for cluster in config.clusters:
         progress.stage(f"asking {cluster.bootstrap_servers} for topics and offsets")
         ranges[cluster.name] = find_ranges(
-            KafkaConnection(cluster), cluster, config.limits, show_progress=progress.stage
+            KafkaConnection(cluster),
+            cluster,
+            config.limits,
+            times=read_times(config),
+            show_progress=progress.stage,
         )
     of_all = [offsets for of_cluster in ranges.values() for offsets in of_cluster]
     total = sum(offsets.size for offsets in of_all)
@@ -222,6 +227,7 @@ def _summary(
         bad=counted.get(metrics.BAD_LINES, 0),
         tombstones=counted.get(metrics.TOMBSTONES, 0),
         oversized=counted.get(metrics.OVERSIZED_LINES, 0),
+        outside=counted.get(metrics.LINES_OUTSIDE, 0),
         windows=counted.get(metrics.RESULTS_WRITTEN, 0),
         skipped_windows=counted.get(metrics.SILENT_WINDOWS_SKIPPED, 0),
         topics=topics,

@@ -65,7 +65,7 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
     Raises:
       UsageError: for the first flag that is wrong.
     """
-    for flag in ("--max_num_records", "--max_read_time"):
+    for flag in ("--max_num_records", "--max_read_time", "--from_time", "--to_time"):
         if getattr(flags, flag.removeprefix("--")) is not None:
             raise UsageError(flag, "a live job has no end", fix="Use run_direct.sh.")
     job = config_from_flags(flags, job=flags.job_name)

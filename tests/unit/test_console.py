@@ -27,6 +27,7 @@ SUMMARY = Summary(
     bad=0,
     tombstones=0,
     oversized=0,
+    outside=0,
     windows=12,
     skipped_windows=0,
     topics="logs",
