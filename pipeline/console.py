@@ -289,6 +289,19 @@ class Progress:
             self._console.print(text, soft_wrap=True)
         self._stage = stage
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stderr is a terminal, on which a line can be updated."""
+        return self._console.is_terminal
+
+    def detail(self, text: str) -> None:
+        """Says how far a stage is: in the updating line, or in a line of its own."""
+        if self._console.is_terminal:
+            self._status.update(escape_terminal(text))
+            self._status.start()
+        else:
+            self._console.print(text, soft_wrap=True)
+
     def clear(self) -> None:
         """Takes the updating line away, for other output."""
         self._status.stop()

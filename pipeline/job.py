@@ -24,6 +24,7 @@ from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
 from pipeline.offset_ranges import OffsetRange, find_ranges
 from pipeline.output_topics import prepare_topics
+from pipeline.read_progress import show_reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +87,16 @@ def run(
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded
 
-        counted = run_bounded(
-            config,
-            beam_arguments,
-            ranges,
-            files,
-            expansion=java,
-            debug=debug,
-        )
+        with show_reading(progress, total, reads_first=config.needs_java) as reading:
+            counted = run_bounded(
+                config,
+                beam_arguments,
+                ranges,
+                files,
+                reading=reading,
+                expansion=java,
+                debug=debug,
+            )
         progress.clear()
         _show(config, files)
     seconds = time.monotonic() - started

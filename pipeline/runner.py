@@ -18,7 +18,9 @@ from pipeline.flags import build_parser
 from pipeline.graph import build_graph
 from pipeline.job import Files
 from pipeline.local.expansion import ExpansionService
+from pipeline.local_runner import local_runner, telling
 from pipeline.offset_ranges import OffsetRange
+from pipeline.read_progress import Reading
 from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
@@ -34,10 +36,13 @@ def run_bounded(
     ranges: Mapping[str, Sequence[OffsetRange]],
     files: Files,
     *,
+    reading: Reading,
     expansion: ExpansionService | None,
     debug: bool,
 ) -> dict[str, int]:
     """Counts the records of `ranges` (by cluster) and writes results and all else to `files`.
+
+    What has been read is told to `reading` meanwhile.
 
     Returns:
       The job's counters, name to value (`transforms.metrics`).
@@ -51,8 +56,10 @@ def run_bounded(
         service: Any = None
         if config.needs_java:
             service = default_io_expansion_service() if expansion is None else expansion.address()
-        with beam.Pipeline(options=options) as pipeline:
-            outputs = build_graph(pipeline, config, bounded_sources(config, ranges, service))
+        runner = local_runner(options, reading)
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            sources = telling(bounded_sources(config, ranges, service), reading)
+            outputs = build_graph(pipeline, config, sources)
             _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:
                 _ = outputs.samples | "WriteSamples" >> WriteSamples(files.samples)
