@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from confluent_kafka import TopicPartition
@@ -49,11 +50,6 @@ class ReadTimes:
     lead_ms: int
     ahead_ms: int
     late_ms: int
-
-    @property
-    def settled_ms(self) -> int | None:
-        """When no line of the range comes any more."""
-        return None if self.stop_ms is None else self.stop_ms + self.late_ms
 
 
 class RecordTimes(Protocol):
@@ -111,7 +107,7 @@ def find_offsets(
     """
     earliest = connection.earliest_offsets(partitions)
     ends = connection.latest_offsets(partitions)
-    starts, notes = earliest, []
+    starts, first_ms, notes = earliest, 0, []
     if times.begin_ms is not None:
         counted = _at(connection, partitions, times.begin_ms, ends)
         notes += _gone(records, partitions, earliest, counted, times.begin_ms)
@@ -119,12 +115,19 @@ def find_offsets(
         first_ms = times.begin_ms - lead_ms - times.ahead_ms
         starts = _at(connection, partitions, first_ms, ends)
     stops = ends
-    if times.settled_ms is not None:
-        settled_ms = times.settled_ms
+    if times.stop_ms is not None:
+        settled_ms = times.stop_ms + times.late_ms
+        candidates = _at(connection, partitions, settled_ms, ends)
         stops = [
-            _settled(records, partition, max(start, stop), end, settled_ms)
+            first_settled(
+                max(start, stop),
+                end,
+                wanted_ms=range(first_ms, times.stop_ms),
+                settled_ms=settled_ms,
+                times_at=partial(records.of_records, partition),
+            )
             for partition, start, stop, end in zip(
-                partitions, starts, _at(connection, partitions, settled_ms, ends), ends, strict=True
+                partitions, starts, candidates, ends, strict=True
             )
         ]
         if settled_ms > wall_clock_ms():
@@ -136,21 +139,30 @@ def find_offsets(
 
 
 def first_settled(
-    candidate: int, end: int, settled_ms: int, times_at: Callable[[int], list[int]]
+    candidate: int,
+    end: int,
+    *,
+    wanted_ms: range,
+    settled_ms: int,
+    times_at: Callable[[int], list[int]],
 ) -> int:
-    """The offset at which records are, most of them, as late as `settled_ms`, or later.
+    """The offset from which on a partition holds no wanted line, as far as can be seen.
 
-    One record that is as late is not enough: with a forged time it stands among lines of the range.
+    One record that is late enough does not say so: with a forged time it stands among wanted lines.
+    Those that follow it must be as late, most of them, and none may be wanted.
 
     Args:
-      candidate: of the first record that is as late.
+      candidate: of the first record that is late enough.
       end: of the partition.
-      settled_ms: milliseconds since the epoch.
+      wanted_ms: of the lines that are to be read, milliseconds since the epoch.
+      settled_ms: which records are late enough.
       times_at: timestamps of some records from an offset on; none at the end.
     """
 
     def is_settled(offset: int) -> bool:
         found = sorted(times_at(offset))
+        if any(time_ms in wanted_ms for time_ms in found):
+            return False
         # The lower one of two in the middle: rather too much is read than too little.
         return not found or found[(len(found) - 1) // 2] >= settled_ms
 
@@ -165,14 +177,6 @@ def first_settled(
         else:
             low = middle
     return high
-
-
-def _settled(
-    records: RecordTimes, partition: TopicPartition, candidate: int, end: int, settled_ms: int
-) -> int:
-    return first_settled(
-        candidate, end, settled_ms, lambda offset: records.of_records(partition, offset)
-    )
 
 
 def _at(
