@@ -41,6 +41,19 @@ class PaneRange(NamedTuple):
         """Whether there is a bound at all."""
         return self.first is not None or self.stop is not None
 
+    def holds(self, pane: int) -> bool:
+        """Whether lines of a pane are counted."""
+        first, stop = self
+        return (first is None or first <= pane) and (stop is None or pane < stop)
+
+    def told(self, grid: Grid, windows: range) -> range:
+        """Those of some windows that lie wholly in the range."""
+        first, last = self.first_window(grid), self.last_window
+        return range(
+            windows.start if first is None else max(windows.start, first),
+            windows.stop if last is None else min(windows.stop, last + 1),
+        )
+
     def first_ms(self, grid: Grid) -> int | None:
         """Where the first pane begins, milliseconds since the epoch."""
         return None if self.first is None else self.first * grid.slide_ms

@@ -149,8 +149,7 @@ class _FillFn(beam.DoFn):
     ) -> None:
         self._grid = grid
         self._job = job
-        self._first_index = panes.first_window(grid)
-        self._last_index = panes.last_window
+        self._panes = panes
         self._max_silent_windows = max_silence_seconds // grid.slide_seconds
         self._idle_windows = series_idle_seconds // grid.slide_seconds
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
@@ -161,7 +160,8 @@ class _FillFn(beam.DoFn):
         series, counted = element
         is_total = series == TOTAL
         # The total of a read without bounds ends with the last line.
-        last = self._last_index if self._last_index is not None or is_total else last_index
+        range_end = self._panes.last_window
+        last = last_index if range_end is None and not is_total else range_end
         filled = fill_silence(
             counted,
             max_silent_windows=self._max_silent_windows if is_total else self._idle_windows,
@@ -186,9 +186,4 @@ class _FillFn(beam.DoFn):
             )
 
     def _told(self, windows: range) -> range:
-        """Those of some windows that the range of the read holds."""
-        first, last = self._first_index, self._last_index
-        return range(
-            windows.start if first is None else max(windows.start, first),
-            windows.stop if last is None else min(windows.stop, last + 1),
-        )
+        return self._panes.told(self._grid, windows)
