@@ -20,6 +20,9 @@ examples:
   write the results to a file, one minute every 5 seconds, 3 sample lines a slide:
     error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
         --window_seconds=60 --slide_seconds=5 --samples=3 --output=counts.jsonl
+  count a past hour again, as the live job did:
+    error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
+        --from_time=2026-11-22T10:00:00Z --to_time=2026-11-22T11:00:00Z
   count live on Google Cloud Dataflow, results to a topic:
     error-windows --runner=DataflowRunner --project=my-project --region=europe-west4 \\
         --temp_location=gs://my-bucket/temp --kafka_bootstrap_servers=kafka:9092 \\
@@ -258,6 +261,17 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         "--max_read_time",
         metavar="SECONDS",
         help="take what arrives within this time, then stop",
+    )
+    reading.add_argument(
+        "--from_time",
+        metavar="TIME",
+        help="count the lines of a past range of event time, from this time on: such as "
+        "2026-11-22T10:00:00Z; in --time_zone if it names no zone; or milliseconds since 1970",
+    )
+    reading.add_argument(
+        "--to_time",
+        metavar="TIME",
+        help="the end of the range, which is not in it; windows are told that lie wholly in it",
     )
 
     output = parser.add_argument_group("output")

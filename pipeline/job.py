@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.backfill import read_times
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_lines, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
@@ -24,6 +25,7 @@ from pipeline.local.folders import run_dir
 from pipeline.logs import log_thread_failures
 from pipeline.offset_ranges import OffsetRange, find_ranges
 from pipeline.output_topics import prepare_topics
+from pipeline.read_progress import show_reading
 from pipeline.spark import SparkRun, fit_to_spark, require_master, spark_run
 from pipeline.spark_waits import told_when_it_waits
 
@@ -70,7 +72,11 @@ def run(
     for cluster in config.clusters:
         progress.stage(f"asking {cluster.bootstrap_servers} for topics and offsets")
         ranges[cluster.name] = find_ranges(
-            KafkaConnection(cluster), cluster, config.limits, show_progress=progress.stage
+            KafkaConnection(cluster),
+            cluster,
+            config.limits,
+            times=read_times(config),
+            show_progress=progress.stage,
         )
     of_all = [offsets for of_cluster in ranges.values() for offsets in of_cluster]
     total = sum(offsets.size for offsets in of_all)
@@ -88,14 +94,18 @@ def run(
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded
 
-        counted = run_bounded(
-            config,
-            beam_arguments,
-            ranges,
-            files,
-            java=services,
-            debug=debug,
-        )
+        # Spark reads and counts in one go.
+        reads_first = config.needs_java and spark is None
+        with show_reading(progress, total, reads_first=reads_first) as reading:
+            counted = run_bounded(
+                config,
+                beam_arguments,
+                ranges,
+                files,
+                reading=reading,
+                java=services,
+                debug=debug,
+            )
         progress.clear()
         _show(config, files)
     seconds = time.monotonic() - started
@@ -257,6 +267,7 @@ def _summary(
         bad=counted.get(metrics.BAD_LINES, 0),
         tombstones=counted.get(metrics.TOMBSTONES, 0),
         oversized=counted.get(metrics.OVERSIZED_LINES, 0),
+        outside=counted.get(metrics.LINES_OUTSIDE, 0),
         windows=counted.get(metrics.RESULTS_WRITTEN, 0),
         skipped_windows=counted.get(metrics.SILENT_WINDOWS_SKIPPED, 0),
         topics=topics,

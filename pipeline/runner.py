@@ -20,7 +20,9 @@ from pipeline.flags import build_parser
 from pipeline.graph import build_graph
 from pipeline.java_side import JavaSide
 from pipeline.job import Files
+from pipeline.local_runner import local_runner, telling
 from pipeline.offset_ranges import OffsetRange
+from pipeline.read_progress import Reading
 from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
@@ -40,10 +42,13 @@ def run_bounded(
     ranges: Mapping[str, Sequence[OffsetRange]],
     files: Files,
     *,
+    reading: Reading,
     java: JavaSide,
     debug: bool,
 ) -> dict[str, int]:
     """Counts the records of `ranges` (by cluster) and writes results and all else to `files`.
+
+    What has been read is told to `reading` meanwhile.
 
     Returns:
       The job's counters, name to value (`transforms.metrics`).
@@ -66,7 +71,8 @@ def run_bounded(
             )
         if spark is not None and java.job_server is not None:
             options = spark_options(beam_arguments, spark, java.job_server.address())
-        with beam.Pipeline(options=options) as pipeline:
+        runner = local_runner(options, reading)
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
             sources = bounded_sources(
                 config,
                 ranges,
@@ -75,6 +81,7 @@ def run_bounded(
                 properties_path=properties_path,
                 spread=spark is not None,
             )
+            sources = telling(sources, reading)
             outputs = build_graph(pipeline, config, sources)
             _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:

@@ -37,6 +37,7 @@ import pipeline.explain
 import pipeline.graph
 import pipeline.job
 import pipeline.readers
+import pipeline.time_range
 import pipeline.watch
 from pipeline import cli
 from pipeline.config import JobConfig, KafkaConfig, config_from_flags
@@ -111,6 +112,7 @@ def play(example: str, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path) ->
     """The example again, with what the commands really show."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(pipeline.time_range, "wall_clock_ms", _noon_ms)
     return "\n".join(_Player(monkeypatch, example.splitlines()).play())
 
 

@@ -152,6 +152,29 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "--max_num_records: not a whole number of at least 1, got '0'. See --help.",
         ),
         (
+            [*KAFKA, "--from_time=2026-11-22T10:00", "--to_time=2026-11-22T11:00+01:00"],
+            "--to_time: not after --from_time (2026-11-22T10:00:00Z), "
+            "got '2026-11-22T11:00+01:00'. A range begins before it ends.",
+        ),
+        (
+            [*KAFKA, "--from_time=2026-11-22T10:00:01Z", "--to_time=2026-11-22T10:00:39Z"],
+            "--to_time: no window of 30 s lies in the range from 2026-11-22T10:00:01Z, "
+            "got '2026-11-22T10:00:39Z'. Windows end every 10 s; give a longer range.",
+        ),
+        (
+            [*KAFKA, "--from_time=10:00"],
+            "--from_time: not a time, got '10:00'. "
+            "Write it like 2026-11-22T10:00:00Z, or as milliseconds since 1970.",
+        ),
+        (
+            [*KAFKA, "--from_time=2026-11-22", "--max_read_time=5"],
+            "--max_read_time: cannot be combined with --from_time. Give one of them.",
+        ),
+        (
+            [*KAFKA, "--to_time=2026-11-22", "--max_num_records=5"],
+            "--max_num_records: cannot be combined with --to_time. Give one of them.",
+        ),
+        (
             [*KAFKA, "--samples=-1"],
             "--samples: not a whole number of at least 0, got '-1'. See --help.",
         ),
