@@ -119,7 +119,9 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
             "--runner",
             "not offered here",
             got=runner,
-            fix="Use DirectRunner or SparkRunner; `error-windows` takes DataflowRunner too.",
+            fix="Use run_flink.sh, which counts live on Flink."
+            if runner.endswith("FlinkRunner")
+            else "Use DirectRunner or SparkRunner; error-windows takes DataflowRunner too.",
         )
     if standard.streaming and on_spark:
         raise UsageError(

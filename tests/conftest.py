@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.google_cloud import GoogleCloud
@@ -28,13 +29,16 @@ _RANK_OF_OTHERS = 3
 
 
 def pytest_configure() -> None:
-    """Lets the commands under test hear Ctrl-C.
+    """Lets the commands under test hear Ctrl-C, and has Hypothesis repeat itself.
 
     A shell starts what runs in the background with SIGINT ignored, and that is passed on;
     a signal that is handled here is a default one in the processes that tests start.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The same cases in every run, however slow the machine is.
+    settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+    settings.load_profile("tests")
 
 
 def rank(item: pytest.Item) -> int:

@@ -162,6 +162,29 @@ def test_spark_in_one_process_gives_the_same(
     assert on_direct_runner == outcome
 
 
+@_only_full
+def test_a_past_range_on_spark(history: History) -> None:
+    """A few minutes from the middle, as the DirectRunner counts them."""
+    times_ms = sorted(one.timestamp_ms for one in history.records)
+    middle_ms = times_ms[COUNT // 2] // _MINUTE_MS * _MINUTE_MS
+    between = (f"--from_time={middle_ms}", f"--to_time={middle_ms + 2 * _MINUTE_MS}")
+    expected = history.run("direct-range", "--kafka_reader=native", *between)
+    outcome = history.run(
+        "local-range",
+        "--runner=SparkRunner",
+        f"--spark_master_url={_LOCAL}",
+        "--kafka_reader=native",
+        *between,
+    )
+
+    windows = [json.loads(line) for line in outcome.results.splitlines()]
+    assert (
+        len({one["window_end"] for one in windows})
+        == 1 + (2 * _MINUTE_MS // 1000 - WINDOW_SECONDS) // SLIDE_SECONDS
+    )
+    assert expected == outcome
+
+
 @pytest.mark.parametrize("reader", ["beam", pytest.param("native", marks=_only_full)])
 def test_a_spark_cluster_gives_the_same(
     history: History, on_direct_runner: Outcome, cluster: SparkCluster, reader: str

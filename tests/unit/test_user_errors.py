@@ -215,7 +215,7 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
         (
             [*KAFKA, "--runner=PrismRunner"],
             "--runner: not offered here, got 'PrismRunner'. Use DirectRunner or SparkRunner; "
-            "`error-windows` takes DataflowRunner too.",
+            "error-windows takes DataflowRunner too.",
         ),
         (
             [*KAFKA, *SPARK, "--streaming"],
