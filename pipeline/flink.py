@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pipeline.arguments import rewrite_habits
 from pipeline.errors import UsageError
 from pipeline.job_spec import live_parser
+from pipeline.live_flags import refuse_flags_of_a_cluster
 from pipeline.local.flink_job_server import LOCAL_MASTER
 
 _PROG = "run_flink.sh"
@@ -73,6 +74,7 @@ def main(argv: Sequence[str]) -> int:
     if flags.flink_master == LOCAL_MASTER:
         from pipeline.live_services import run_live
 
+        refuse_flags_of_a_cluster(flags, parser)
         return run_live(flags)
     from pipeline.remote_run import run_on_cluster
 

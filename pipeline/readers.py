@@ -11,8 +11,9 @@ from pipeline.config import NATIVE_READER, JobConfig, KafkaConfig
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.kafka_secrets import public_properties
-from pipeline.native_source import NO_END, ReadKafkaBatches
+from pipeline.native_source import ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
+from pipeline.restrictions import NO_END
 from pipeline.sources import ReadKafkaRanges, read_unbounded
 
 # Python is handed records, and hands back counts, so often: what a result waits for.
@@ -94,6 +95,7 @@ def live_sources(
                     on_cluster=on_cluster,
                     properties_path=properties_path,
                     live=True,
+                    on_time_delay_ms=config.timing.on_time_delay_ms,
                 )
             else:
                 properties = _java_properties(cluster, on_cluster, properties_path)
@@ -110,6 +112,7 @@ def _read_batches(
     properties_path: str | None,
     live: bool = False,
     spread: bool = False,
+    on_time_delay_ms: int = 0,
 ) -> ReadKafkaBatches:
     return ReadKafkaBatches(
         cluster.properties.public() if on_cluster else cluster.properties,
@@ -117,6 +120,7 @@ def _read_batches(
         properties_path=properties_path if on_cluster else None,
         live=live,
         spread=spread,
+        on_time_delay_ms=on_time_delay_ms,
     )
 
 

@@ -16,8 +16,8 @@ from apache_beam.runners.dataflow import dataflow_runner
 
 from pipeline import cli, dataflow, readers
 from pipeline.config import JobConfig
-from pipeline.native_source import NO_END
 from pipeline.offset_ranges import OffsetRange
+from pipeline.restrictions import NO_END
 from tests.dataflow_jobs import all_that_left, labels, shown
 from tests.google_cloud import BUCKET, PROJECT, REGION, GoogleCloud, Job
 from transforms.batches import RecordBatch
