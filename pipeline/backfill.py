@@ -80,7 +80,7 @@ def read_times(config: JobConfig) -> ReadTimes | None:
         return None
     timing, of_line = config.timing, config.rules.event_time == LINE_TIME
     future_ms = (config.rules.max_future_seconds or 0) * 1000
-    # A live job waits so long, and takes no record for later that is so much ahead of the clock.
+    # A live job waits so long, by a watermark that no record takes ahead of the clock.
     late_ms = timing.allowed_lateness_ms + timing.on_time_delay_ms + future_ms
     lead_ms = timing.series_idle_ms if config.grouped else 0
     return ReadTimes(
@@ -226,7 +226,7 @@ def _gone(
         return []
     seconds = (max(begins) - begin_ms) / 1000
     return [
-        f"note: {len(begins)} of {len(partitions)} partitions no longer hold the beginning of the "
-        f"range: their first record is up to {seconds:,.0f} s after --from_time "
+        f"note: {len(begins)} of {len(partitions)} partitions may no longer hold the beginning of "
+        f"the range: their first record is up to {seconds:,.0f} s after --from_time "
         f"({format_time(max(begins))}). Windows before that count what is left"
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,7 +26,6 @@ _ASK_SECONDS = 1.0
 _COUNT = "beam:metric:element_count:v1"
 # What the connector's reading step gives: "out0" of it are the records.
 _RECORDS = ("KafkaIO.ReadSourceDescriptors", ".out0")
-_LOG = logging.getLogger(__name__)
 
 
 def local_runner(options: PipelineOptions, reading: Reading) -> FnApiRunner | None:
