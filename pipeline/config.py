@@ -14,8 +14,10 @@ from pipeline.arguments import choice, whole_number
 from pipeline.counting import grouping, line_rules, timing
 from pipeline.errors import UsageError
 from pipeline.kafka_properties import KafkaProperties, read_properties_file, split_property
+from pipeline.time_range import TIME_FLAGS, time_range
 from transforms.classify import LineRules
 from transforms.grid import Grid
+from transforms.pane_range import EVERY_PANE, PaneRange
 from transforms.records import qualified_topic
 from transforms.timing import Timing
 
@@ -105,6 +107,7 @@ class JobConfig:
       output: where results go.
       java_runtime: `locked` or `beam`.
       properties_path: the file of consumer settings, the place for secrets.
+      panes: what a backfill counts; without bounds: all that is read.
     """
 
     job: str
@@ -117,6 +120,7 @@ class JobConfig:
     output: OutputConfig
     java_runtime: str
     properties_path: str | None = None
+    panes: PaneRange = EVERY_PANE
 
     @property
     def kafka(self) -> KafkaConfig:
@@ -148,14 +152,16 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
       UsageError: for the first flag that is wrong.
     """
     clusters = _clusters(flags)
+    grid = _grid(flags)
+    limits = _limits(flags, clusters)
     return JobConfig(
         job=job or DEFAULT_JOB,
         clusters=clusters,
-        grid=_grid(flags),
+        grid=grid,
         rules=line_rules(flags),
         max_keys=grouping(flags),
         timing=timing(flags),
-        limits=_limits(flags, clusters),
+        limits=limits,
         output=OutputConfig(
             path=_output("--output", flags.output),
             format=choice("--output_format", flags.output_format, OUTPUT_FORMATS),
@@ -165,6 +171,7 @@ def config_from_flags(flags: argparse.Namespace, *, job: str | None = None) -> J
         ),
         java_runtime=choice("--java_runtime", flags.java_runtime, JAVA_RUNTIMES),
         properties_path=flags.consumer_config,
+        panes=time_range(flags, grid),
     )
 
 
@@ -348,7 +355,16 @@ def _limits(flags: argparse.Namespace, clusters: tuple[KafkaConfig, ...]) -> Rea
             "cannot be shared out among several clusters",
             fix="Leave it away, or use --max_read_time.",
         )
+    for flag in ("--max_num_records", "--max_read_time"):
+        for bound in TIME_FLAGS:
+            if None not in (_given(flags, flag), _given(flags, bound)):
+                raise UsageError(flag, f"cannot be combined with {bound}", fix="Give one of them.")
     return limits
+
+
+def _given(flags: argparse.Namespace, flag: str) -> str | None:
+    value: str | None = getattr(flags, flag.removeprefix("--"))
+    return value
 
 
 def _optional(flag: str, value: str | None) -> int | None:

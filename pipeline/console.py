@@ -42,6 +42,7 @@ class Summary:
       bad: records that could not be used, tombstones among them.
       tombstones: records without a value.
       oversized: records longer than allowed.
+      outside: lines outside of the range of a backfill.
       windows: results written.
       skipped_windows: silent windows that got no result.
       topics: topics read, for a person.
@@ -55,6 +56,7 @@ class Summary:
     bad: int
     tombstones: int
     oversized: int
+    outside: int
     windows: int
     skipped_windows: int
     topics: str
@@ -77,6 +79,11 @@ class Summary:
             )
         if self.oversized:
             yield f"note: {how_many(self.oversized, 'line')} longer than --max_line_bytes"
+        if self.outside:
+            yield (
+                f"note: {how_many(self.outside, 'line')} outside of --from_time and --to_time, "
+                "in no count"
+            )
         missing = self.records_expected - self.lines - self.bad - self.oversized
         if missing:
             yield (
@@ -281,6 +288,19 @@ class Progress:
         elif stage != self._stage:
             self._console.print(text, soft_wrap=True)
         self._stage = stage
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stderr is a terminal, on which a line can be updated."""
+        return self._console.is_terminal
+
+    def detail(self, text: str) -> None:
+        """Says how far a stage is: in the updating line, or in a line of its own."""
+        if self._console.is_terminal:
+            self._status.update(escape_terminal(text))
+            self._status.start()
+        else:
+            self._console.print(text, soft_wrap=True)
 
     def clear(self) -> None:
         """Takes the updating line away, for other output."""

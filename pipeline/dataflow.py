@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.backfill import read_times
 from pipeline.config import KAFKA_OUTPUT, JobConfig, config_from_flags
 from pipeline.console import Progress
 from pipeline.errors import EXIT_DONE, UsageError
@@ -73,9 +74,10 @@ def run_on_dataflow(flags: argparse.Namespace, beam_arguments: Sequence[str]) ->
 
 
 def is_live(config: JobConfig) -> bool:
-    """Whether the job has no end: no limit of the read is given."""
+    """Whether the job has no end: no limit of the read and no time is given."""
     limits = config.limits
-    return limits.max_num_records is None and limits.max_read_time_seconds is None
+    unlimited = limits.max_num_records is None and limits.max_read_time_seconds is None
+    return unlimited and not config.panes.is_bounded
 
 
 def require_shared_places(config: JobConfig, *, live: bool) -> None:
@@ -194,7 +196,11 @@ def _input(config: JobConfig, live: bool, progress: Progress) -> tuple[JobConfig
         return with_topics(config), None
     return config, {
         cluster.name: find_ranges(
-            KafkaConnection(cluster), cluster, config.limits, show_progress=progress.stage
+            KafkaConnection(cluster),
+            cluster,
+            config.limits,
+            times=read_times(config),
+            show_progress=progress.stage,
         )
         for cluster in config.clusters
     }

@@ -66,7 +66,8 @@ def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> Pipel
         raise UsageError(
             "--streaming",
             "a read with an end is a batch job",
-            fix="Leave it away, or the limits of the read (--max_num_records, --max_read_time).",
+            fix="Leave it away, or the limits of the read (--max_num_records, --max_read_time, "
+            "--from_time, --to_time).",
         )
     cloud = options.view_as(GoogleCloudOptions)
     _check_place(cloud)

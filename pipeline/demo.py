@@ -10,18 +10,19 @@ import time
 from collections.abc import Iterator, Sequence
 
 from pipeline.arguments import whole_number
-from pipeline.config import config_from_flags
+from pipeline.config import JobConfig, config_from_flags
 from pipeline.console import Progress
 from pipeline.errors import UsageError
 from pipeline.flags import job_name
-from pipeline.job import check_beam_arguments, check_output, run
+from pipeline.java_side import JavaSide, started_java
+from pipeline.job import require_runnable, run
 from pipeline.local.demo_lines import demo_lines
-from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
 from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
 from pipeline.local.produce import Record, produce_records
 from pipeline.logs import configure_logging
+from pipeline.spark import SparkRun
 from transforms.grid import Grid
 
 _DEMO_TOPIC = "demo-logs"
@@ -47,11 +48,12 @@ def run_demo(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     error_share = _share("--demo_error_share", flags.demo_error_share)
     # The address is not known yet; everything else is checked before anything starts.
     flags.kafka_bootstrap_servers = "localhost:9092"
-    grid = config_from_flags(flags).grid
-    check_output("--output", flags.output)
-    if beam_arguments:
-        check_beam_arguments(beam_arguments)
-    with Progress() as progress, _demo_services(flags, progress) as (kafka, expansion):
+    config = config_from_flags(flags)
+    _, spark = require_runnable(config, beam_arguments)
+    with (
+        Progress() as progress,
+        _demo_services(config, spark, lines, progress) as (kafka, java),
+    ):
         progress.stage(f"producing {lines:,} demo lines to {topic}")
         kafka.create_topic(topic, partitions)
         produce_records(
@@ -64,7 +66,7 @@ def run_demo(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
                         lines,
                         error_share=error_share,
                         seed=seed,
-                        end_time_ms=_newest_pane_end_ms(grid),
+                        end_time_ms=_newest_pane_end_ms(config.grid),
                         span_seconds=span_seconds,
                     )
                 )
@@ -72,21 +74,17 @@ def run_demo(flags: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
         )
         flags.kafka_bootstrap_servers = kafka.bootstrap_servers
         config = config_from_flags(flags, job=job_name(beam_arguments))
-        return run(
-            config, beam_arguments, progress=progress, debug=flags.debug, expansion=expansion
-        )
+        return run(config, beam_arguments, progress=progress, debug=flags.debug, java=java)
 
 
 @contextlib.contextmanager
 def _demo_services(
-    flags: argparse.Namespace, progress: Progress
-) -> Iterator[tuple[EmbeddedKafka, ExpansionService | None]]:
-    """A Kafka with nothing in it and, unless Beam is to start its own, the Java service."""
+    config: JobConfig, spark: SparkRun | None, lines: int, progress: Progress
+) -> Iterator[tuple[EmbeddedKafka, JavaSide]]:
+    """A Kafka with nothing in it, and the Java services of the run."""
     logs = run_dir() / "logs"
     with contextlib.ExitStack() as stack:
-        expansion = None
-        if flags.java_runtime == "locked":
-            expansion = stack.enter_context(ExpansionService(logs / "expansion-service.log"))
+        java = stack.enter_context(started_java(config, spark, offsets=lines))
         # First, because fetching has a bar of its own.
         fetch_jars("kafka")
         progress.stage("starting Apache Kafka")
@@ -96,7 +94,7 @@ def _demo_services(
         kafka = stack.enter_context(
             EmbeddedKafka(pathlib.Path(data_dir) / "data", log_path=logs / "demo-kafka.log")
         )
-        yield kafka, expansion
+        yield kafka, java
 
 
 def _newest_pane_end_ms(grid: Grid) -> int:

@@ -29,6 +29,7 @@ from transforms.results import format_time, json_line
 _PLACE_FLAG = "TOPIC[PARTITION]@OFFSET"
 _PLACE = re.compile(r"(?:([A-Za-z0-9._-]+)/)?([A-Za-z0-9._-]{1,249})\[(\d{1,9})\]@(\d{1,18})")
 _LINE_COLUMNS = 500
+_OUTSIDE = "outside of --from_time and --to_time"
 _LOG = logging.getLogger(__name__)
 
 
@@ -104,14 +105,18 @@ def explain(config: JobConfig, place: Place, record: Record, now_ms: int) -> dic
     line = record.value or b""
     level = rules.parser.level_of(line) if usable else None
     pane = grid.pane_of(verdict.event_time_ms)
-    indices = grid.windows_of(pane) if usable else ()
+    is_outside = usable and not config.panes.holds(pane)
+    indices = config.panes.told(grid, grid.windows_of(pane)) if usable else ()
     closes_ms = closes_at_ms(grid, pane, config.timing)
-    outcome = "counted" if verdict.kept else "filtered_out" if usable else "dead_letter"
+    # A read that ends knows nothing of too late.
+    waits = verdict.kept and not config.panes.is_bounded
+    is_counted = verdict.kept and not is_outside
+    outcome = "counted" if is_counted else "filtered_out" if usable else "dead_letter"
     return {
         "record": str(place),
         "outcome": outcome,
         "reason": verdict.reason,
-        "detail": verdict.detail or None,
+        "detail": _OUTSIDE if is_outside else verdict.detail or None,
         "level": None if level is None else level.name,
         "event_time": format_time(verdict.event_time_ms),
         "event_time_from": _time_from(rules, record, verdict),
@@ -121,7 +126,7 @@ def explain(config: JobConfig, place: Place, record: Record, now_ms: int) -> dic
             [format_time(grid.window_start_ms(index)), format_time(grid.window_end_ms(index))]
             for index in indices
         ],
-        "too_late_after": format_time(closes_ms) if verdict.kept else None,
+        "too_late_after": format_time(closes_ms) if waits else None,
         "line": escape_terminal(line, _LINE_COLUMNS),
     }
 
@@ -130,7 +135,7 @@ def to_lines(explanation: dict[str, Any]) -> Iterator[str]:
     """The same for a person; what comes from the record is escaped."""
     told = {
         "counted": "counted: it is an error line",
-        "filtered_out": "not counted: the filter does not keep it",
+        "filtered_out": f"not counted: {explanation['detail'] or 'the filter does not keep it'}",
         "dead_letter": f"not counted: {explanation['reason']} ({explanation['detail']})",
     }
     yield f"{explanation['record']}: {told[explanation['outcome']]}"

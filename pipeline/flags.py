@@ -20,6 +20,9 @@ examples:
   write the results to a file, one minute every 5 seconds, 3 sample lines a slide:
     error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
         --window_seconds=60 --slide_seconds=5 --samples=3 --output=counts.jsonl
+  count a past hour again, as the live job did:
+    error-windows --kafka_bootstrap_servers=localhost:9092 --input_topic=logs \\
+        --from_time=2026-11-22T10:00:00Z --to_time=2026-11-22T11:00:00Z
   count live on Google Cloud Dataflow, results to a topic:
     error-windows --runner=DataflowRunner --project=my-project --region=europe-west4 \\
         --temp_location=gs://my-bucket/temp --kafka_bootstrap_servers=kafka:9092 \\
@@ -51,16 +54,21 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 
 def job_name(beam_arguments: Sequence[str]) -> str | None:
     """The value of Beam's `--job_name`, which names the results too, or None."""
-    return _value_of("--job_name", beam_arguments)
+    return beam_flag("--job_name", beam_arguments)
 
 
 def is_for_dataflow(beam_arguments: Sequence[str]) -> bool:
     """Whether Beam's `--runner` is Dataflow, in one of the ways that Beam knows to say it."""
-    runner = (_value_of("--runner", beam_arguments) or "").rpartition(".")[2].lower()
-    return runner in ("dataflow", "dataflowrunner")
+    return runner_name(beam_arguments) in ("dataflow", "dataflowrunner")
 
 
-def _value_of(flag: str, beam_arguments: Sequence[str]) -> str | None:
+def runner_name(beam_arguments: Sequence[str]) -> str:
+    """The value of Beam's `--runner` in lower case, without a module before it; may be empty."""
+    return (beam_flag("--runner", beam_arguments) or "").rpartition(".")[2].lower()
+
+
+def beam_flag(flag: str, beam_arguments: Sequence[str]) -> str | None:
+    """The value of a flag for Beam, or None, without loading Beam."""
     parser = FlagParser(add_help=False, allow_abbrev=False)
     parser.add_argument(flag, dest="value")
     value: str | None = parser.parse_known_args(beam_arguments)[0].value
@@ -253,6 +261,17 @@ def build_parser(prog: str = "error-windows") -> FlagParser:
         "--max_read_time",
         metavar="SECONDS",
         help="take what arrives within this time, then stop",
+    )
+    reading.add_argument(
+        "--from_time",
+        metavar="TIME",
+        help="count the lines of a past range of event time, from this time on: such as "
+        "2026-11-22T10:00:00Z; in --time_zone if it names no zone; or milliseconds since 1970",
+    )
+    reading.add_argument(
+        "--to_time",
+        metavar="TIME",
+        help="the end of the range, which is not in it; windows are told that lie wholly in it",
     )
 
     output = parser.add_argument_group("output")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pipeline.arguments import rewrite_habits
 from pipeline.errors import UsageError
 from pipeline.job_spec import live_parser
+from pipeline.live_flags import refuse_flags_of_a_cluster
 from pipeline.local.flink_job_server import LOCAL_MASTER
 
 _PROG = "run_flink.sh"
@@ -55,6 +56,13 @@ def main(argv: Sequence[str]) -> int:
         help="with --flink_master: show the results, also of a job that runs already",
     )
     flags, unknown = parser.parse_known_args(rewrite_habits(argv))
+    if unknown and unknown[0].startswith("--runner"):
+        raise UsageError(
+            "--runner",
+            "a live job runs on Flink",
+            got=unknown[0].partition("=")[2] or None,
+            fix="Leave it away; run_direct.sh takes SparkRunner, for reads with an end.",
+        )
     if unknown:
         raise UsageError(
             unknown[0].partition("=")[0], "no such flag of the live job", fix="See --help."
@@ -66,6 +74,7 @@ def main(argv: Sequence[str]) -> int:
     if flags.flink_master == LOCAL_MASTER:
         from pipeline.live_services import run_live
 
+        refuse_flags_of_a_cluster(flags, parser)
         return run_live(flags)
     from pipeline.remote_run import run_on_cluster
 

@@ -26,6 +26,7 @@ from pipeline.job_spec import JobSpec, live_parser
 from pipeline.job_start import check_input, prepare_job, prepare_output, require_no_live_job
 from pipeline.live_config import LiveConfig, cluster_dir, live_config_from_flags, note_reader
 from pipeline.live_flags import add_place_flags
+from pipeline.local.flink_job_server import LOCAL_MASTER
 from pipeline.logs import configure_logging
 from pipeline.main import note_secrets
 from pipeline.resume import open_store
@@ -51,7 +52,15 @@ def main(argv: Sequence[str]) -> int:
     configure_logging(verbose=False)
     if name in _ADD_FLAGS:
         _ADD_FLAGS[name](parser)
-    return _RUN[name](parser.parse_args(rewrite_habits(arguments)))
+    flags = parser.parse_args(rewrite_habits(arguments))
+    if flags.flink_master == LOCAL_MASTER:
+        raise UsageError(
+            "--flink_master",
+            f"{name} is for clusters; Flink inside one process ends with its command",
+            got=flags.flink_master,
+            fix="Leave it away, or name a cluster of yours.",
+        )
+    return _RUN[name](flags)
 
 
 def _start(flags: argparse.Namespace) -> int:

@@ -173,8 +173,7 @@ def rest_url(flink_master: str) -> str:
       UsageError: it is no such address.
     """
     text = flink_master if "//" in flink_master else f"http://{flink_master}"
-    parsed = urllib.parse.urlsplit(text)
-    if "@" in parsed.netloc:
+    if "@" in text:
         # Not shown: it holds a password, mostly.
         raise UsageError(
             "--flink_master",
@@ -182,10 +181,12 @@ def rest_url(flink_master: str) -> str:
             fix="Write it like http://host:8081.",
         )
     try:
+        parsed = urllib.parse.urlsplit(text)
         usable = parsed.scheme in ("http", "https") and parsed.hostname and parsed.port
+        usable = usable and not parsed.path.strip("/")
     except ValueError:
         usable = False
-    if not usable or parsed.path.strip("/"):
+    if not usable:
         raise UsageError(
             "--flink_master",
             "not the address of a JobManager",

@@ -20,7 +20,7 @@ from transforms.live import ClosePanes, SettleWindows
 from transforms.name_series import NameSeries
 from transforms.panes import Counted, CountPanes, Counts, SumCountsFn
 from transforms.records import cluster_and_topic
-from transforms.results import Result
+from transforms.results import Result, format_time
 from transforms.samples import Sample, SampleErrorLines
 from transforms.silence import FillSilence
 
@@ -57,12 +57,18 @@ class FilterErrorLines(CountPanes):
             samples=config.output.samples,
             source=cluster_and_topic(name)[0],
             allowed_lateness_seconds=config.timing.allowed_lateness_ms // 1000 if live else None,
+            panes=config.panes,
         )
+        bounds = {
+            "from_time": config.panes.first_ms(config.grid),
+            "to_time": config.panes.stop_ms(config.grid),
+        }
         self._shown = {
             "topic": name,
             "filter": filter_in_words(config.rules.filter),
             "event_time": config.rules.event_time,
             "group_by": ",".join(config.rules.group_by),
+            **{name: format_time(at_ms) for name, at_ms in bounds.items() if at_ms is not None},
         }
 
     def display_data(self) -> dict[str, Any]:
@@ -99,6 +105,7 @@ def build_graph(
         config.job,
         config.timing.max_silence_ms // 1000,
         config.timing.series_idle_ms // 1000,
+        config.panes,
     )
     ledger = counted.spans | "BalanceLedger" >> BalanceLedger(config.job)
     return Outputs(results, sample(counted, config), counted.dead_letters, ledger)

@@ -15,14 +15,19 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.backfill import read_times
 from pipeline.config import KAFKA_OUTPUT, STDOUT, JobConfig
 from pipeline.console import Progress, Summary, print_lines, print_results, wants_table
 from pipeline.errors import EXIT_DONE, UsageError
+from pipeline.java_side import JavaSide, spark_log_path, started_java
 from pipeline.kafka_connection import KafkaConnection
-from pipeline.local.expansion import ExpansionService
 from pipeline.local.folders import run_dir
+from pipeline.logs import log_thread_failures
 from pipeline.offset_ranges import OffsetRange, find_ranges
 from pipeline.output_topics import prepare_topics
+from pipeline.read_progress import show_reading
+from pipeline.spark import SparkRun, fit_to_spark, require_master, spark_run
+from pipeline.spark_waits import told_when_it_waits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,7 @@ def run(
     *,
     progress: Progress,
     debug: bool = False,
-    expansion: ExpansionService | None = None,
+    java: JavaSide | None = None,
 ) -> int:
     """Reads what is in the topics, counts it, and shows or writes the results.
 
@@ -57,38 +62,50 @@ def run(
       beam_arguments: flags for Beam.
       progress: says what is going on.
       debug: let a failure of the job keep its traceback.
-      expansion: a Java service that is already starting; one is started if it is None.
+      java: the Java services where they are starting already; None: they are started.
     """
     started = time.monotonic()
-    check_output("--output", config.output.path)
-    check_side_output("--dead_letter", config.output.dead_letter)
-    check_side_output("--ledger", config.output.ledger)
-    if beam_arguments:
-        check_beam_arguments(beam_arguments)
+    config, spark = require_runnable(config, beam_arguments)
+    if spark is not None:
+        log_thread_failures()
     ranges = {}
     for cluster in config.clusters:
         progress.stage(f"asking {cluster.bootstrap_servers} for topics and offsets")
         ranges[cluster.name] = find_ranges(
-            KafkaConnection(cluster), cluster, config.limits, show_progress=progress.stage
+            KafkaConnection(cluster),
+            cluster,
+            config.limits,
+            times=read_times(config),
+            show_progress=progress.stage,
         )
     of_all = [offsets for of_cluster in ranges.values() for offsets in of_cluster]
     total = sum(offsets.size for offsets in of_all)
     prepare_topics(config)
     # Java modules that are missing are fetched next, with a bar of their own.
     progress.clear()
-    with _files(config) as files, _started(config, expansion) as java:
+    with (
+        _files(config) as files,
+        _started(config, spark, of_all, java) as services,
+        contextlib.nullcontext()
+        if spark is None
+        else told_when_it_waits(spark_log_path(), progress.stage),
+    ):
         progress.stage(f"reading {total:,} records of {_topics(config, ranges)}")
         # Beam takes seconds to load, in which the Java side warms up.
         from pipeline.runner import run_bounded
 
-        counted = run_bounded(
-            config,
-            beam_arguments,
-            ranges,
-            files,
-            expansion=java,
-            debug=debug,
-        )
+        # Spark reads and counts in one go.
+        reads_first = config.needs_java and spark is None
+        with show_reading(progress, total, reads_first=reads_first) as reading:
+            counted = run_bounded(
+                config,
+                beam_arguments,
+                ranges,
+                files,
+                reading=reading,
+                java=services,
+                debug=debug,
+            )
         progress.clear()
         _show(config, files)
     seconds = time.monotonic() - started
@@ -96,6 +113,31 @@ def run(
     for line in summary.to_lines():
         print(line, file=sys.stderr)
     return EXIT_DONE
+
+
+def require_runnable(
+    config: JobConfig, beam_arguments: Sequence[str]
+) -> tuple[JobConfig, SparkRun | None]:
+    """Checks all that can be known before brokers are asked and anything starts.
+
+    Returns:
+      The configuration for the runner, and where the job runs on Spark; None: it does not.
+
+    Raises:
+      UsageError: a flag for Beam is wrong, or the output cannot be written.
+      ServiceError: no Spark master answers.
+    """
+    check_output("--output", config.output.path)
+    check_side_output("--dead_letter", config.output.dead_letter)
+    check_side_output("--ledger", config.output.ledger)
+    spark = spark_run(beam_arguments)
+    if spark is not None:
+        config = fit_to_spark(config, spark)
+    if beam_arguments:
+        check_beam_arguments(beam_arguments)
+    if spark is not None:
+        require_master(spark)
+    return config, spark
 
 
 def check_beam_arguments(arguments: Sequence[str]) -> None:
@@ -158,7 +200,10 @@ def _files(config: JobConfig) -> Iterator[Files]:
     with tempfile.TemporaryDirectory(prefix="job-", dir=run_dir()) as folder:
 
         def place(given: str | None, name: str) -> str | None:
-            return os.path.join(folder, name) if given == STDOUT else given
+            if given is None or "://" in given or given.startswith(KAFKA_OUTPUT):
+                return given
+            # Workers run in folders of their own.
+            return os.path.join(folder, name) if given == STDOUT else os.path.abspath(given)
 
         yield Files(
             results=place(config.output.path, "results.jsonl") or "",
@@ -170,16 +215,16 @@ def _files(config: JobConfig) -> Iterator[Files]:
 
 @contextlib.contextmanager
 def _started(
-    config: JobConfig, expansion: ExpansionService | None
-) -> Iterator[ExpansionService | None]:
-    """The Java service, started; None where Beam is to start its own, or none is needed."""
-    if config.java_runtime == "beam" or not config.needs_java:
-        yield None
-    elif expansion is not None:
-        yield expansion
+    config: JobConfig,
+    spark: SparkRun | None,
+    ranges: Sequence[OffsetRange],
+    java: JavaSide | None,
+) -> Iterator[JavaSide]:
+    if java is not None:
+        yield java
     else:
-        with ExpansionService(run_dir() / "logs" / "expansion-service.log") as service:
-            yield service
+        with started_java(config, spark, offsets=sum(one.size for one in ranges)) as services:
+            yield services
 
 
 def _show(config: JobConfig, files: Files) -> None:
@@ -222,6 +267,7 @@ def _summary(
         bad=counted.get(metrics.BAD_LINES, 0),
         tombstones=counted.get(metrics.TOMBSTONES, 0),
         oversized=counted.get(metrics.OVERSIZED_LINES, 0),
+        outside=counted.get(metrics.LINES_OUTSIDE, 0),
         windows=counted.get(metrics.RESULTS_WRITTEN, 0),
         skipped_windows=counted.get(metrics.SILENT_WINDOWS_SKIPPED, 0),
         topics=topics,

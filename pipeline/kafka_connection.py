@@ -95,6 +95,14 @@ class KafkaConnection:
         """
         return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
+    def offsets_at(self, partitions: Sequence[TopicPartition], time_ms: int) -> list[int | None]:
+        """The first offset of each partition whose record is as late as a time, or later.
+
+        None where there is none. By Kafka's timestamps, in the order given.
+        """
+        spec = OffsetSpec.for_timestamp(max(time_ms, 0))
+        return [offset if offset >= 0 else None for offset in self._offsets(partitions, spec)]
+
     def _offsets(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> list[int]:
         committed = self._config.properties.get("isolation.level") == "read_committed"
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED

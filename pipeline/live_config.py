@@ -17,6 +17,14 @@ from pipeline.local.folders import run_dir
 
 MAX_PARALLELISM = 128
 _WORKER = "error-windows-worker"
+_NO_END = "a live job has no end"
+_NO_RANGE = "a live job counts what comes, and no past range"
+_OF_BOUNDED_READS = {
+    "--max_num_records": _NO_END,
+    "--max_read_time": _NO_END,
+    "--from_time": _NO_RANGE,
+    "--to_time": _NO_RANGE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +73,9 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
     Raises:
       UsageError: for the first flag that is wrong.
     """
-    for flag in ("--max_num_records", "--max_read_time"):
+    for flag, problem in _OF_BOUNDED_READS.items():
         if getattr(flags, flag.removeprefix("--")) is not None:
-            raise UsageError(flag, "a live job has no end", fix="Use run_direct.sh.")
+            raise UsageError(flag, problem, fix="Use run_direct.sh.")
     job = config_from_flags(flags, job=flags.job_name)
     if job.java_runtime != "locked" and flags.flink_master in (None, LOCAL_MASTER):
         raise UsageError(

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.errors import UsageError
+
+# What only a cluster has: by the names in the namespace, with their flags.
+_OF_A_CLUSTER = {
+    "attach": "--attach",
+    "checkpoint_dir": "--checkpoint_dir",
+    "checkpoint_interval_seconds": "--checkpoint_interval_seconds",
+    "fresh": "--fresh",
+    "restore_from": "--from",
+    "high_availability": "--high_availability",
+    "metrics_port": "--metrics_port",
+    "parallelism": "--parallelism",
+    "rest_port": "--rest_port",
+    "s3_endpoint": "--s3_endpoint",
+    "task_managers": "--task_managers",
+    "worker_command": "--worker_command",
+}
+
 
 def add_live_flags(parser: argparse.ArgumentParser) -> None:
     """Adds what a live job can be told."""
@@ -104,3 +122,18 @@ def add_place_flags(parser: argparse._ActionsContainer) -> None:
         metavar="FOLDER",
         help="folder of the local cluster: pid files, logs, state (default: .run/flink)",
     )
+
+
+def refuse_flags_of_a_cluster(flags: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Fails for what Flink inside one process cannot do, which would have no effect there.
+
+    Raises:
+      UsageError: for the first of them that is not left as it is.
+    """
+    for name, flag in _OF_A_CLUSTER.items():
+        if getattr(flags, name) != parser.get_default(name):
+            raise UsageError(
+                flag,
+                "Flink inside one process has no such thing",
+                fix="Leave --flink_master=[local] away.",
+            )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import pathlib
 import tempfile
-import threading
 
 from pipeline import live_demo
 from pipeline.arguments import whole_number
@@ -22,11 +20,9 @@ from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.local.folders import run_dir
 from pipeline.local.jars import fetch_jars
 from pipeline.local.kafka_broker import EmbeddedKafka
-from pipeline.logs import configure_logging
+from pipeline.logs import configure_logging, log_thread_failures
 from pipeline.main import note_secrets
 from pipeline.output_topics import prepare_topics
-
-_LOG = logging.getLogger(__name__)
 
 
 def run_live(flags: argparse.Namespace) -> int:
@@ -36,8 +32,7 @@ def run_live(flags: argparse.Namespace) -> int:
       ErrorWindowsError: for everything that ends it early.
     """
     configure_logging(verbose=flags.verbose)
-    # Beam's threads that talk to the job server end with a traceback when it ends first.
-    threading.excepthook = _log_failure
+    log_thread_failures()
     rate = whole_number("--demo_rate", flags.demo_rate)
     own_kafka = not names_brokers(flags)
     if own_kafka:
@@ -109,7 +104,3 @@ def run_live(flags: argparse.Namespace) -> int:
             with contextlib.suppress(Exception):
                 result.cancel()
     return EXIT_DONE
-
-
-def _log_failure(failure: threading.ExceptHookArgs) -> None:
-    _LOG.error("thread %s failed", failure.thread, exc_info=failure.exc_value)

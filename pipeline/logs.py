@@ -10,12 +10,14 @@ import logging
 import logging.handlers
 import pathlib
 import sys
+import threading
 
 from pipeline.errors import ErrorWindowsError
 from pipeline.local.folders import run_dir
 
 _FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
 _MAX_BYTES = 5_000_000
+_LOG = logging.getLogger(__name__)
 
 
 def configure_logging(*, verbose: bool) -> pathlib.Path:
@@ -45,3 +47,15 @@ def configure_logging(*, verbose: bool) -> pathlib.Path:
     logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers, force=True)
     logging.captureWarnings(True)
     return path
+
+
+def log_thread_failures() -> None:
+    """Sends what ends a thread to the log, not to stderr.
+
+    Beam's threads that talk to a job server end with a traceback when it ends first.
+    """
+    threading.excepthook = _log_failure
+
+
+def _log_failure(failure: threading.ExceptHookArgs) -> None:
+    _LOG.error("thread %s failed", failure.thread, exc_info=failure.exc_value)

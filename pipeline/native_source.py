@@ -15,16 +15,18 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.restriction_trackers import OffsetRange as Restriction
-from apache_beam.io.restriction_trackers import OffsetRestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.transforms.core import RestrictionProvider, WatermarkEstimatorProvider
+from apache_beam.transforms.core import WatermarkEstimatorProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
 from pipeline.errors import ServiceError
 from pipeline.kafka_secrets import worker_properties
+from pipeline.new_partitions import WatchPartitions
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
+from pipeline.portions import CreateSpread
+from pipeline.restrictions import NO_END, EndlessProvider
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
@@ -32,11 +34,12 @@ from transforms.clock import wall_clock_ms
 # Later than the moment by which steps find out whether there is a watermark at all
 # (`transforms.event_timers`): there is one, it is far back.
 _LONG_AGO = Timestamp(1)
-# Without an end: no offset is as high.
-NO_END = 2**63 - 1
 _READ_SECONDS = 0.1
-# A call that has read for so long gives back to the runner, which can take a checkpoint then.
-_CALL_SECONDS = 0.2
+# When all partitions of a worker, which are read one after the other, have had a call of so long
+# together, the runner can take a checkpoint and make progress known. A call itself is no shorter
+# than the other: it costs the runner some milliseconds.
+_ROUND_SECONDS = 0.2
+_SHORTEST_CALL_SECONDS = 0.02
 # Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
 _IDLE_PAUSE = Duration(1)
 # A bounded read knows that there is more; when none comes for so long, something is wrong.
@@ -52,7 +55,8 @@ class ReadKafkaBatches(beam.PTransform):
     Output: PCollection of `transforms.batches.Batch`. With an end: every offset of a range that
     holds a record is read once, and the job fails when some have expired. Without (`live`):
     what has expired is left out, told in the log and, as a hole, in the ledger; the watermark of a
-    partition is the highest timestamp read, and the clock where all has been read.
+    partition is the highest timestamp read, and the clock where all has been read. Partitions that
+    the topics get later are found and read from their beginning.
 
     Args:
       properties: the Java consumer's settings without secrets, `bootstrap.servers` among them.
@@ -60,6 +64,8 @@ class ReadKafkaBatches(beam.PTransform):
       properties_path: a .properties file of more settings, read on the worker; the place for
         secrets.
       live: whether to go on at the end.
+      on_time_delay_ms: of the windows, see `whole_seconds`.
+      spread: share the ranges out among tasks (`pipeline.portions`).
     """
 
     def __init__(
@@ -69,23 +75,36 @@ class ReadKafkaBatches(beam.PTransform):
         *,
         properties_path: str | None = None,
         live: bool = False,
+        on_time_delay_ms: int = 0,
+        spread: bool = False,
     ) -> None:
         super().__init__()
+        self._create = CreateSpread if spread else beam.Create
         self._ranges = [
             offsets._replace(stop=NO_END) if live else offsets
             for offsets in ranges
             if live or offsets.size > 0
         ]
+        self._watch: beam.PTransform | None = None
+        if live:
+            known = {one.topic: 0 for one in ranges}
+            for one in ranges:
+                known[one.topic] = max(known[one.topic], one.partition + 1)
+            self._watch = WatchPartitions(properties, known, properties_path)
         connection = _Connection(dict(properties), properties_path, max(1, len(self._ranges)))
-        self._fn: beam.DoFn = _TailFn(connection) if live else _ReadRangeFn(connection)
+        self._fn: beam.DoFn = (
+            _TailFn(connection, on_time_delay_ms) if live else _ReadRangeFn(connection)
+        )
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
-        return (
-            begin
-            | "Partitions" >> beam.Create(self._ranges).with_output_types(OffsetRange)
-            | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
+        partitions = begin | "Partitions" >> self._create(self._ranges).with_output_types(
+            OffsetRange
         )
+        if self._watch is not None:
+            new = begin | "NewPartitions" >> self._watch
+            partitions = (partitions, new) | "AllPartitions" >> beam.Flatten()
+        return partitions | "ReadBatches" >> beam.ParDo(self._fn).with_output_types(RecordBatch)
 
     def display_data(self) -> dict[str, Any]:
         """Topics and partitions, for the runner's job page."""
@@ -104,6 +123,7 @@ class _Connection:
         self._properties = properties
         self._properties_path = properties_path
         self._readers = readers
+        self.call_seconds = max(_ROUND_SECONDS / readers, _SHORTEST_CALL_SECONDS)
         self._waiting: dict[tuple[str, int], PartitionReader] = {}
         # A group of the user's shows in Kafka's own tools how far the job is.
         self.commits = "group.id" in properties
@@ -146,34 +166,6 @@ class _Connection:
         self._waiting = {}
 
 
-class _Tracker(OffsetRestrictionTracker):
-    """Of a partition without an end: it is not divided, only given back."""
-
-    def try_split(self, fraction_of_remainder: float) -> Any:
-        if fraction_of_remainder != 0 and self.stop_position() == NO_END:
-            return None
-        return super().try_split(fraction_of_remainder)
-
-    def is_bounded(self) -> bool:
-        return bool(self.stop_position() != NO_END)
-
-
-class _RangeProvider(RestrictionProvider):
-    def initial_restriction(self, element: OffsetRange) -> Restriction:
-        return Restriction(element.start, element.stop)
-
-    def create_tracker(self, restriction: Restriction) -> _Tracker:
-        return _Tracker(restriction)
-
-    def restriction_size(self, element: OffsetRange, restriction: Restriction) -> int:
-        # How much is left without an end, nobody knows; a runner may not be told infinity.
-        return 1 if restriction.stop == NO_END else restriction.size()
-
-    def truncate(self, element: OffsetRange, restriction: Restriction) -> Restriction | None:
-        # A drained job reads on to an end, if there is one.
-        return None if restriction.stop == NO_END else restriction
-
-
 class _WatermarkProvider(WatermarkEstimatorProvider):
     """Starts long ago, and not without a watermark, for which the clock would decide.
 
@@ -188,7 +180,7 @@ class _WatermarkProvider(WatermarkEstimatorProvider):
 
 
 # How Beam is told what a DoFn wants to be given.
-_RESTRICTION = beam.DoFn.RestrictionParam(_RangeProvider())
+_RESTRICTION = beam.DoFn.RestrictionParam(EndlessProvider())
 _WATERMARK = beam.DoFn.WatermarkEstimatorParam(_WatermarkProvider())
 
 
@@ -240,6 +232,10 @@ class _ReadRangeFn(_ReadFn):
 class _TailFn(_ReadFn):
     """Reads on and on."""
 
+    def __init__(self, connection: _Connection, on_time_delay_ms: int) -> None:
+        super().__init__(connection)
+        self._delay_ms = on_time_delay_ms
+
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
         self,
@@ -251,11 +247,12 @@ class _TailFn(_ReadFn):
     ) -> Iterator[TimestampedValue]:
         """Reads for a moment and gives back to the runner."""
         start = tracker.current_restriction().start
+        call_seconds = self._connection.call_seconds
         with self._connection.reader(element.topic, element.partition, start) as reader:
             started = time.monotonic()
             while True:
                 try:
-                    batch = reader.read(_READ_SECONDS)
+                    batch = reader.read(min(_READ_SECONDS, call_seconds))
                 except ExpiredOffsetError as error:
                     _LOG.error("%s", error)
                     reader.skip_expired()
@@ -265,17 +262,25 @@ class _TailFn(_ReadFn):
                     if mine is None:
                         return
                     yield _stamped(mine)
-                    _advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
+                    self._advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
                     if mine is not batch:
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
-                    _advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
-                if batch is None or time.monotonic() - started > _CALL_SECONDS:
+                    self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
+                if batch is None or time.monotonic() - started > call_seconds:
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)
                     # Others may have much to read: an idle partition does not keep them waiting.
                     tracker.defer_remainder(_IDLE_PAUSE if batch is None else Duration())
                     return
+
+    def _advance(self, estimator: Any, time_ms: int | None) -> None:
+        """Moves the watermark on; it never goes back."""
+        if time_ms is None:
+            return
+        moment = timestamp_of(whole_seconds(time_ms, self._delay_ms))
+        if moment > estimator.current_watermark():
+            estimator.set_watermark(moment)
 
 
 def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:
@@ -297,14 +302,17 @@ def reached_ms(timestamps_ms: Sequence[int], now_ms: int) -> int | None:
     return max((time_ms for time_ms in timestamps_ms if time_ms <= now_ms), default=None)
 
 
+def whole_seconds(time_ms: int, on_time_delay_ms: int) -> int:
+    """A watermark of whole seconds that is past the same due moments as this one, in milliseconds.
+
+    Flink's runner of Beam 2.70 cuts off the milliseconds of the watermark that a splittable DoFn
+    gives back (`StateAndTimerBundleCheckpointHandler`), which would make most windows come up to a
+    second late. Windows, and panes, are due `on_time_delay_ms` after full seconds, and a timer
+    fires when the watermark is past it. So seconds that are rounded up from just behind there on
+    say the same, to the millisecond, although they are up to a second ahead.
+    """
+    return (time_ms + 999 - on_time_delay_ms % 1000) // 1000 * 1000
+
+
 def _stamped(batch: MessageBatch) -> TimestampedValue:
     return TimestampedValue(batch, timestamp_of(max(batch.timestamps_ms)))
-
-
-def _advance(estimator: Any, time_ms: int | None) -> None:
-    """Moves the watermark on; it never goes back."""
-    if time_ms is None:
-        return
-    moment = timestamp_of(time_ms)
-    if moment > estimator.current_watermark():
-        estimator.set_watermark(moment)

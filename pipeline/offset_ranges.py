@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from confluent_kafka import TopicPartition
 
+from pipeline.backfill import ReadTimes, find_offsets
 from pipeline.config import KafkaConfig, ReadLimits
 from pipeline.kafka_connection import KafkaConnection
+from pipeline.record_times import RecordTimesReader
 
 _POLL_SECONDS = 0.2
 _UNLIMITED = sys.maxsize
@@ -41,6 +43,7 @@ def find_ranges(
     kafka: KafkaConfig,
     limits: ReadLimits,
     *,
+    times: ReadTimes | None = None,
     show_progress: Callable[[str], None],
 ) -> list[OffsetRange]:
     """Decides what a bounded job reads, in the order of topics and partitions.
@@ -48,12 +51,14 @@ def find_ranges(
     From the beginning of every partition (from its end with `auto.offset.reset=latest`)
     to the end found now. With `max_read_time_seconds` it first waits so long for records
     to arrive; with `max_num_records` it waits until so many are there and takes no more
-    than that, evenly from the partitions.
+    than that, evenly from the partitions. With `times` it reads what a backfill needs, and tells
+    on stderr what of that is gone.
 
     Args:
       connection: to the brokers of `kafka`.
       kafka: topics and settings.
       limits: as the flags say.
+      times: of a backfill; None: it is none.
       show_progress: called with a short text several times a second while waiting.
 
     Raises:
@@ -65,6 +70,15 @@ def find_ranges(
         for topic, numbers in connection.partitions().items()
         for number in numbers
     ]
+    if times is not None:
+        with RecordTimesReader(kafka) as records:
+            starts, stops, notes = find_offsets(connection, records, partitions, times)
+        for note in notes:
+            print(note, file=sys.stderr)
+        return [
+            OffsetRange(partition.topic, partition.partition, start, stop)
+            for partition, start, stop in zip(partitions, starts, stops, strict=True)
+        ]
     at_end = kafka.properties.get("auto.offset.reset") == "latest"
     starts = (
         connection.latest_offsets(partitions) if at_end else connection.earliest_offsets(partitions)

@@ -11,8 +11,9 @@ from pipeline.config import NATIVE_READER, JobConfig, KafkaConfig
 from pipeline.kafka_connection import KafkaConnection
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.kafka_secrets import public_properties
-from pipeline.native_source import NO_END, ReadKafkaBatches
+from pipeline.native_source import ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
+from pipeline.restrictions import NO_END
 from pipeline.sources import ReadKafkaRanges, read_unbounded
 
 # Python is handed records, and hands back counts, so often: what a result waits for.
@@ -33,6 +34,7 @@ def bounded_sources(
     *,
     on_cluster: bool = False,
     properties_path: str | None = None,
+    spread: bool = False,
 ) -> dict[str, beam.PTransform]:
     """Sources that read offset ranges (by cluster), by name.
 
@@ -43,6 +45,7 @@ def bounded_sources(
         without.
       on_cluster: whether others can read the graph, so that secrets must not be in it.
       properties_path: the file with the secrets, the same on all hosts.
+      spread: whether the runner has to be told to share the ranges out among its tasks.
 
     Raises:
       ServiceError: there are secrets and no file for them.
@@ -56,10 +59,13 @@ def bounded_sources(
                 ranges[cluster.name],
                 on_cluster=on_cluster,
                 properties_path=properties_path,
+                spread=spread,
             )
         else:
             properties = _java_properties(cluster, on_cluster, properties_path)
-            source = ReadKafkaRanges(properties, ranges[cluster.name], expansion_service)
+            source = ReadKafkaRanges(
+                properties, ranges[cluster.name], expansion_service, spread=spread
+            )
         sources[cluster.source_name("*")] = source
     return sources
 
@@ -89,6 +95,7 @@ def live_sources(
                     on_cluster=on_cluster,
                     properties_path=properties_path,
                     live=True,
+                    on_time_delay_ms=config.timing.on_time_delay_ms,
                 )
             else:
                 properties = _java_properties(cluster, on_cluster, properties_path)
@@ -104,12 +111,16 @@ def _read_batches(
     on_cluster: bool,
     properties_path: str | None,
     live: bool = False,
+    on_time_delay_ms: int = 0,
+    spread: bool = False,
 ) -> ReadKafkaBatches:
     return ReadKafkaBatches(
         cluster.properties.public() if on_cluster else cluster.properties,
         ranges,
         properties_path=properties_path if on_cluster else None,
         live=live,
+        on_time_delay_ms=on_time_delay_ms,
+        spread=spread,
     )
 
 

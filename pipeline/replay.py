@@ -147,7 +147,10 @@ class Replay:
                 _retried(functools.partial(self._producer.commit_transaction, _SLICE_SECONDS))
             except KafkaException as error:
                 cause = self._cause(error.args[0])
-                self._abort()
+                refusal = self._abort()
+                if cause.code() == KafkaError.UNKNOWN and refusal is not None:
+                    # Brokers may fail where another replay takes over in the moment of a commit.
+                    cause = refusal
                 if cause.code() not in _REFUSALS:
                     raise KafkaException(cause) from None
                 if len(batch) == 1:
@@ -223,10 +226,14 @@ class Replay:
                 return cause
         return error
 
-    def _abort(self) -> None:
-        # Without it the brokers end the transaction a little later, in the same way.
-        with contextlib.suppress(KafkaException):
+    def _abort(self) -> KafkaError | None:
+        """Ends the transaction, as brokers would a little later; what they say against it."""
+        try:
             self._producer.abort_transaction(_SLICE_SECONDS)
+        except KafkaException as error:
+            refusal: KafkaError = error.args[0]
+            return refusal
+        return None
 
     def _prepare_topics(self) -> frozenset[int]:
         """Makes the topic of markers; returns the target's partitions."""

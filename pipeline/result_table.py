@@ -77,6 +77,11 @@ def parse_result(line: bytes) -> dict[str, Any] | None:
     return result if all(_TIME.fullmatch(time) for time in times) else None
 
 
+def settled_form(result: dict[str, Any]) -> dict[str, Any]:
+    """A final result as a read that ends tells it, which does not know how often it was amended."""
+    return result | {"revision": 0}
+
+
 def to_line(result: dict[str, Any]) -> str:
     """The JSON line of a parsed result, as the job writes it."""
     return json_line(result)
@@ -92,8 +97,13 @@ def rank(result: dict[str, Any]) -> tuple[int, bool, bool, int]:
     return result["count"], result["silence"] != "no_input", result["final"], result["revision"]
 
 
-def _place(result: dict[str, Any]) -> _Place:
+def time_order(time: str) -> tuple[int, str]:
+    """What times of results are ordered by."""
     # Without the Z, so that a whole second comes before its milliseconds.
-    end = result["window_end"].removesuffix("Z")
-    year_digits = end.index("-")
+    moment = time.removesuffix("Z")
+    return moment.index("-"), moment
+
+
+def _place(result: dict[str, Any]) -> _Place:
+    year_digits, end = time_order(result["window_end"])
     return year_digits, end, result["key"] is not None, result["key"] or "", result["id"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -13,18 +15,24 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from pipeline.arguments import FlagParser
 from pipeline.config import JobConfig
-from pipeline.errors import JobFailedError, UsageError
+from pipeline.errors import ErrorWindowsError, JobFailedError, UsageError
 from pipeline.flags import build_parser
 from pipeline.graph import build_graph
+from pipeline.java_side import JavaSide
 from pipeline.job import Files
-from pipeline.local.expansion import ExpansionService
+from pipeline.local_runner import local_runner, telling
 from pipeline.offset_ranges import OffsetRange
+from pipeline.read_progress import Reading
 from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
+from pipeline.spark import known_failure, spark_run
+from pipeline.spark_options import spark_options
 from transforms.metrics import counted
 
-_BOUNDED_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
+_DIRECT_RUNNERS = ("DirectRunner", "BundleBasedDirectRunner", "FnApiRunner")
+# What Beam puts before the reason that a job server gave.
+_OF_JOB_SERVER = re.compile(r"^Pipeline \S+ failed in state \w+: ")
 _LOG = logging.getLogger(__name__)
 
 
@@ -34,10 +42,13 @@ def run_bounded(
     ranges: Mapping[str, Sequence[OffsetRange]],
     files: Files,
     *,
-    expansion: ExpansionService | None,
+    reading: Reading,
+    java: JavaSide,
     debug: bool,
 ) -> dict[str, int]:
     """Counts the records of `ranges` (by cluster) and writes results and all else to `files`.
+
+    What has been read is told to `reading` meanwhile.
 
     Returns:
       The job's counters, name to value (`transforms.metrics`).
@@ -47,12 +58,31 @@ def run_bounded(
       JobFailedError: the pipeline failed.
     """
     options = beam_options(beam_arguments)
+    spark = spark_run(beam_arguments)
+    # Workers run in folders of their own.
+    properties_path = config.properties_path and os.path.abspath(config.properties_path)
     try:
         service: Any = None
         if config.needs_java:
-            service = default_io_expansion_service() if expansion is None else expansion.address()
-        with beam.Pipeline(options=options) as pipeline:
-            outputs = build_graph(pipeline, config, bounded_sources(config, ranges, service))
+            service = (
+                default_io_expansion_service()
+                if java.expansion is None
+                else java.expansion.address()
+            )
+        if spark is not None and java.job_server is not None:
+            options = spark_options(beam_arguments, spark, java.job_server.address())
+        runner = local_runner(options, reading)
+        with beam.Pipeline(runner=runner, options=options) as pipeline:
+            sources = bounded_sources(
+                config,
+                ranges,
+                service,
+                on_cluster=spark is not None and not spark.is_local,
+                properties_path=properties_path,
+                spread=spark is not None,
+            )
+            sources = telling(sources, reading)
+            outputs = build_graph(pipeline, config, sources)
             _ = outputs.results | "WriteResults" >> WriteResults(files.results)
             if outputs.samples is not None:
                 _ = outputs.samples | "WriteSamples" >> WriteSamples(files.samples)
@@ -61,9 +91,9 @@ def run_bounded(
                 config,
                 Places(files.dead_letters, files.ledger),
                 live=False,
-                properties_path=config.properties_path,
+                properties_path=properties_path,
             )
-    except (JobFailedError, UsageError):
+    except ErrorWindowsError:
         raise
     except Exception as error:
         _LOG.exception("the job failed")
@@ -83,12 +113,23 @@ def beam_options(arguments: Sequence[str]) -> PipelineOptions:
     options = PipelineOptions(list(arguments))
     standard = options.view_as(StandardOptions)
     runner = standard.runner or "DirectRunner"
-    if runner.rpartition(".")[2] not in _BOUNDED_RUNNERS:
+    on_spark = spark_run(arguments) is not None
+    if not on_spark and runner.rpartition(".")[2] not in _DIRECT_RUNNERS:
         raise UsageError(
             "--runner",
             "not offered here",
             got=runner,
-            fix="Use DirectRunner; `error-windows` takes DataflowRunner too.",
+            fix="Use run_flink.sh, which counts live on Flink."
+            if runner.endswith("FlinkRunner")
+            else "Use DirectRunner or SparkRunner; error-windows takes DataflowRunner too.",
+        )
+    if standard.streaming and on_spark:
+        raise UsageError(
+            "--streaming",
+            "Beam's Spark runner cannot go on with a Kafka read that has no end, so Spark is for "
+            "history",
+            fix="Leave it away to read what is in the topics, bound the read with --max_read_time, "
+            "or count live on Flink: run_flink.sh.",
         )
     if standard.streaming:
         raise UsageError(
@@ -134,7 +175,7 @@ def _refuse(argument: str, parser: FlagParser) -> NoReturn:
 
 def _fail(error: Exception) -> NoReturn:
     """Ends with the innermost message; Beam wraps it in layers of stack traces."""
-    reason = root_cause(str(error))
+    reason = known_failure(str(error)) or root_cause(str(error))
     raise JobFailedError(f"the job failed: {reason}. The log has the whole story.") from error
 
 
@@ -145,4 +186,4 @@ def root_cause(message: str) -> str:
     chosen = (
         causes[-1].removeprefix("Caused by: ") if causes else (lines or ["no reason given"])[-1]
     )
-    return chosen.rstrip(".")
+    return _OF_JOB_SERVER.sub("", chosen).rstrip(".")

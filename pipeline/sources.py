@@ -25,14 +25,20 @@ from apache_beam.typehints.schemas import schema_from_element_type
 from pipeline.errors import JobFailedError
 from pipeline.kafka_properties import KafkaProperties, is_secret
 from pipeline.offset_ranges import OffsetRange
+from pipeline.portions import CreateSpread, in_portions
 from transforms.batch_records import BatchRecords
 from transforms.batches import RecordBatch
 
 _JAVA_CODER_URN = "beam:coders:javasdk:0.1"
 _DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
 _DESCRIPTORS = "descriptors"
-# KafkaIO ends a partition when a poll brings nothing for so long (whole seconds).
+# KafkaIO sets a range aside when its polls have taken so long in all (whole seconds), and then goes
+# on. At the end of a partition it waits for that.
 _POLL_TIMEOUT_SECONDS = 1
+# Beam's Spark runner can do that from 2.76 on (apache/beam#39331); in 2.70 the job would fail.
+# So ranges are small and the time is long.
+_SPREAD_POLL_TIMEOUT_SECONDS = 5
+_PORTION_OFFSETS = 50_000
 
 
 class ReadKafkaRanges(beam.PTransform):
@@ -45,6 +51,7 @@ class ReadKafkaRanges(beam.PTransform):
       properties: settings of the Java consumer.
       ranges: what to read; empty ranges are left out.
       expansion_service: address (`host:port`) or service object of the Java expansion service.
+      spread: share the ranges out among tasks, in portions that are each read in one go.
     """
 
     def __init__(
@@ -52,23 +59,28 @@ class ReadKafkaRanges(beam.PTransform):
         properties: KafkaProperties,
         ranges: Sequence[OffsetRange],
         expansion_service: Any,
+        *,
+        spread: bool = False,
     ) -> None:
         super().__init__()
         self._properties = properties
         self._ranges = [offsets for offsets in ranges if offsets.size > 0]
         self._expansion_service = expansion_service
+        self._spread = spread
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
         if not self._ranges:
             return begin | "Nothing" >> beam.Create([]).with_output_types(RecordBatch)
-        descriptors = begin | "OffsetRanges" >> beam.Create(
-            [encode_descriptor(offsets) for offsets in self._ranges], reshuffle=False
-        )
+        ranges = in_portions(self._ranges, _PORTION_OFFSETS) if self._spread else self._ranges
+        encoded = [encode_descriptor(offsets) for offsets in ranges]
+        create = CreateSpread(encoded) if self._spread else beam.Create(encoded, reshuffle=False)
+        descriptors = begin | "OffsetRanges" >> create
         records = descriptors | "KafkaIO" >> _ReadDescriptors(
             self._properties,
             sorted({offsets.topic for offsets in self._ranges}),
             self._expansion_service,
+            _SPREAD_POLL_TIMEOUT_SECONDS if self._spread else _POLL_TIMEOUT_SECONDS,
         )
         return records | "Batches" >> BatchRecords()
 
@@ -169,7 +181,11 @@ class _ReadDescriptors(ReadFromKafka):
     """`ReadFromKafka` whose source descriptors come from its input, already encoded."""
 
     def __init__(
-        self, properties: KafkaProperties, topics: list[str], expansion_service: Any
+        self,
+        properties: KafkaProperties,
+        topics: list[str],
+        expansion_service: Any,
+        poll_timeout_seconds: int,
     ) -> None:
         consumer_config = {
             **properties,
@@ -189,7 +205,7 @@ class _ReadDescriptors(ReadFromKafka):
                 "key_deserializer": ReadFromKafka.byte_array_deserializer,
                 "value_deserializer": ReadFromKafka.byte_array_deserializer,
                 "timestamp_policy": ReadFromKafka.create_time_policy,
-                "consumer_polling_timeout": _POLL_TIMEOUT_SECONDS,
+                "consumer_polling_timeout": poll_timeout_seconds,
                 "commit_offset_in_finalize": False,
                 # Left out, they would count as set, and rule this kind of read out.
                 "redistribute": False,

@@ -1,13 +1,13 @@
-"""Partitions that a topic got after the job began to read it, which the job does not read.
+"""Partitions that a topic got after the job began to read it, which Beam's reader does not read.
 
 At the first start every partition of a topic gets a reader, with its position, in the job's state;
 a job that goes on does so with these readers (Beam's `UnboundedSourceWrapper`). What was there
-then is in the record beside the checkpoints.
+then is in the record beside the checkpoints. The native reader finds new ones by itself.
 """
 
 from __future__ import annotations
 
-from pipeline.config import JobConfig
+from pipeline.config import NATIVE_READER, JobConfig
 from pipeline.errors import ErrorWindowsError
 from pipeline.job_record import JobRecord
 from pipeline.kafka_connection import KafkaConnection
@@ -16,9 +16,11 @@ from pipeline.resume import open_store
 
 
 def count_partitions(job: JobConfig) -> dict[str, int] | None:
-    """How many partitions every topic of a job has; None if the brokers do not say."""
+    """How many partitions every topic has that Beam's reader reads; None if brokers do not say."""
     counts: dict[str, int] = {}
     for cluster in job.clusters:
+        if cluster.reader == NATIVE_READER:
+            continue
         try:
             found = KafkaConnection(cluster).partitions()
         except ErrorWindowsError:

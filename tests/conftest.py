@@ -8,32 +8,37 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.google_cloud import GoogleCloud
 
 _TESTS = pathlib.Path(__file__).parent
 # A marker says more about the time a test takes than the folder it is in.
-_RANK_OF_MARKER = {"chaos": 7, "flink": 6, "scripts": 5, "kafka": 4}
+_RANK_OF_MARKER = {"chaos": 7, "flink": 6, "spark": 6, "scripts": 5, "kafka": 4}
 _RANK_OF_FOLDER = {
     "unit": 0,
     "streaming": 1,
     "scripts": 2,
     "integration": 3,
     "flink": 6,
+    "spark": 6,
     "chaos": 7,
 }
 _RANK_OF_OTHERS = 3
 
 
 def pytest_configure() -> None:
-    """Lets the commands under test hear Ctrl-C.
+    """Lets the commands under test hear Ctrl-C, and has Hypothesis repeat itself.
 
     A shell starts what runs in the background with SIGINT ignored, and that is passed on;
     a signal that is handled here is a default one in the processes that tests start.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The same cases in every run, however slow the machine is.
+    settings.register_profile("tests", deadline=None, derandomize=True, database=None)
+    settings.load_profile("tests")
 
 
 def rank(item: pytest.Item) -> int:

@@ -31,11 +31,12 @@ def reference_results(
     job: str = "errors",
     max_silence_seconds: int = 86_400,
     series_idle_seconds: int = 3_600,
+    until_ms: int | None = None,
 ) -> list[dict[str, Any]]:
     """The results of a bounded read of `records`, as parsed JSON objects, by window end and key.
 
-    The total is filled from its first window to its last; the series of a key until it has been
-    idle for so long or the total ends.
+    The total is filled from its first window to its last, or to `until_ms`, as a live job goes on;
+    the series of a key until it has been idle for so long or the total ends.
     """
     window_ms, slide_ms = window_seconds * 1000, slide_seconds * 1000
     lines = [(time, value) for time, value in records if value is not None]
@@ -52,7 +53,7 @@ def reference_results(
             end += slide_ms
     if not tally:
         return []
-    last = max(tally[None])
+    last = max(tally[None]) if until_ms is None else until_ms
     results: list[dict[str, Any]] = []
     for key, ends in tally.items():
         idle_ms = 1000 * (max_silence_seconds if key is None else series_idle_seconds)
@@ -66,6 +67,17 @@ def reference_results(
                     break
                 results.append(_result(job, key, at, window_ms, 0, 0))
     return sorted(results, key=lambda one: (one["window_end"], one["key"] or ""))
+
+
+def reference_backfill(
+    records: Iterable[Record], from_ms: int, to_ms: int, **options: Any
+) -> list[dict[str, Any]]:
+    """What a live job settles on that reads all of `records`: windows that lie in [from, to)."""
+    return [
+        one
+        for one in reference_results(records, until_ms=to_ms, **options)
+        if _rfc3339(from_ms) <= one["window_start"] and one["window_end"] <= _rfc3339(to_ms)
+    ]
 
 
 def _result(

@@ -21,6 +21,7 @@ from transforms.clock import wall_clock_ms
 from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter
 from transforms.grid import Grid
 from transforms.offsets import OffsetSpan, SpanTally
+from transforms.pane_range import EVERY_PANE, PaneRange
 from transforms.records import Record, qualified_topic
 from transforms.samples import FirstLinesFn, PaneSample
 from transforms.typed import set_output_types
@@ -29,6 +30,8 @@ from transforms.typed import set_output_types
 MAX_PANES_PER_BUNDLE = 10_000
 # The clocks of the host that reads and the one that counts may differ by so much.
 _CLOCK_MARGIN_MS = 60_000
+# No time is further away.
+_NEVER_MS = 2**63
 
 
 class Counts(NamedTuple):
@@ -108,6 +111,8 @@ class CountPanes(beam.PTransform):
       source: name of the cluster that the records come from.
       allowed_lateness_seconds: error lines that are older than this by the clock, counted from
         the end of their pane, are suspects; None: none are (a bounded read is never late).
+      panes: error lines of others are not counted. A line before them is a line of its pane all
+        the same, because zeros follow it; what comes after them is in no pane.
       clock_ms: the time of day, milliseconds since the epoch.
     """
 
@@ -119,10 +124,13 @@ class CountPanes(beam.PTransform):
         samples: int = 0,
         source: str = "",
         allowed_lateness_seconds: int | None = None,
+        panes: PaneRange = EVERY_PANE,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         super().__init__()
-        self._fn = CountPanesFn(rules, grid, samples, source, allowed_lateness_seconds, clock_ms)
+        self._fn = CountPanesFn(
+            rules, grid, samples, source, allowed_lateness_seconds, clock_ms, panes
+        )
 
     def expand(self, batches: Any) -> Any:
         """Applies the transform and returns `Counted`, which Beam's type checks do not know."""
@@ -207,9 +215,14 @@ class CountPanesFn(beam.DoFn):
         source: str,
         allowed_lateness_seconds: int | None,
         clock_ms: Callable[[], int],
+        panes: PaneRange = EVERY_PANE,
     ) -> None:
         self._rules = rules
         self._slide_ms = grid.slide_ms
+        self._is_bounded = panes.is_bounded
+        first_ms, stop_ms = panes.first_ms(grid), panes.stop_ms(grid)
+        self._first_ms = -_NEVER_MS if first_ms is None else first_ms
+        self._stop_ms = _NEVER_MS if stop_ms is None else stop_ms
         self._first_lines = FirstLinesFn(samples) if samples else None
         self._source = source
         self._lateness_ms = (
@@ -224,6 +237,7 @@ class CountPanesFn(beam.DoFn):
                 metrics.TOMBSTONES,
                 metrics.BAD_LINES,
                 metrics.OVERSIZED_LINES,
+                metrics.LINES_OUTSIDE,
             )
         }
 
@@ -245,6 +259,7 @@ class CountPanesFn(beam.DoFn):
         self._spans: dict[tuple[str, int], SpanTally] = {}
         self._firsts: dict[int, Any] = {}
         self._latest_ms = 0
+        self._before = self._behind = 0
 
     def process(self, element: Batch) -> Iterable[Any]:
         """Takes in records of one partition."""
@@ -261,6 +276,8 @@ class CountPanesFn(beam.DoFn):
         )
         if apart:
             lines = lines.without(apart)
+        if self._is_bounded and lines.offsets:
+            lines = self._bound(lines, span)
         if lines.offsets:
             self._count(lines, span)
         if len(self._counts) > MAX_PANES_PER_BUNDLE:
@@ -293,6 +310,25 @@ class CountPanesFn(beam.DoFn):
                 key = None if verdicts.keys is None else verdicts.keys[index]
                 self._suspects.append(Suspect(key, pane, time_ms, record))
                 yield index
+
+    def _bound(self, lines: "_Lines", span: SpanTally) -> "_Lines":
+        """Those before the range's end; none of those before its beginning is an error line."""
+        times_ms, first_ms, stop_ms = lines.times_ms, self._first_ms, self._stop_ms
+        if min(times_ms) < first_ms:
+            inside = [time_ms >= first_ms for time_ms in times_ms]
+            self._before += inside.count(False)
+            lines = lines._replace(
+                kept=[
+                    kept and is_inside for kept, is_inside in zip(lines.kept, inside, strict=True)
+                ]
+            )
+        if max(times_ms) >= stop_ms:
+            behind = {index for index, time_ms in enumerate(times_ms) if time_ms >= stop_ms}
+            rest = lines.without(set(range(len(times_ms))) - behind)
+            span.add_lines(rest.offsets, rest.times_ms, [False] * len(behind))
+            self._behind += len(behind)
+            lines = lines.without(behind)
+        return lines
 
     def _count(self, lines: "_Lines", span: SpanTally) -> None:
         times_ms, kept, slide_ms = lines.times_ms, lines.kept, self._slide_ms
@@ -346,11 +382,14 @@ class CountPanesFn(beam.DoFn):
 
     def _flush(self) -> Iterator[Any]:
         counts, suspects, spans, firsts = self._counts, self._suspects, self._spans, self._firsts
+        before, behind = self._before, self._behind
         self._begin()
         errors = sum(count[0] for count in counts.values()) + len(suspects)
-        lines = sum(count[1] for count in counts.values()) + len(suspects)
+        lines = sum(count[1] for count in counts.values()) + len(suspects) + behind
         self._counters[metrics.LINES_READ].inc(lines)
         self._counters[metrics.ERROR_LINES].inc(errors)
+        if self._is_bounded:
+            self._counters[metrics.LINES_OUTSIDE].inc(before + behind)
         if counts or suspects:
             yield BundleCounts(
                 tuple(PaneCounts(*place, *count) for place, count in counts.items()),

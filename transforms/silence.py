@@ -11,6 +11,7 @@ from apache_beam.transforms import window
 
 from transforms import metrics
 from transforms.grid import Grid
+from transforms.pane_range import EVERY_PANE, PaneRange
 from transforms.panes import Counts
 from transforms.results import NO_ERRORS, NO_INPUT, Result
 from transforms.series import TOTAL, key_of_series
@@ -41,6 +42,9 @@ class FillSilence(beam.PTransform):
     Zeros stop after `max_silence_seconds` without a line, until the next line: one forged event
     time would otherwise open millions of windows. What is left out is counted by
     `error_windows:silent_windows_skipped`.
+
+    With `panes`: only windows that lie wholly in them. Zeros go on to the last of these, as on a
+    live job, and may follow a line before the first.
     """
 
     def __init__(
@@ -49,10 +53,11 @@ class FillSilence(beam.PTransform):
         job: str,
         max_silence_seconds: int = DEFAULT_MAX_SILENCE_SECONDS,
         series_idle_seconds: int = DEFAULT_SERIES_IDLE_SECONDS,
+        panes: PaneRange = EVERY_PANE,
     ) -> None:
         super().__init__()
         self._grid = grid
-        self._fn = _FillFn(grid, job, max_silence_seconds, series_idle_seconds)
+        self._fn = _FillFn(grid, job, max_silence_seconds, series_idle_seconds, panes)
 
     def expand(self, counts: beam.PCollection[tuple[str, Counts]]) -> beam.PCollection[Result]:
         """Applies the transform."""
@@ -75,10 +80,10 @@ class FillSilence(beam.PTransform):
 
 def fill_silence(
     counted: Iterable[WindowCounts], *, max_silent_windows: int, last_index: int | None = None
-) -> Iterator[WindowCounts | int]:
+) -> Iterator[WindowCounts | range]:
     """Yields the counted windows in order with the silent ones after each.
 
-    An `int` in the output stands for that many silent windows that were left out, because a
+    A `range` in the output stands for silent windows that were left out, because a
     silence lasted longer than `max_silent_windows`.
 
     Args:
@@ -90,8 +95,8 @@ def fill_silence(
     for current in sorted(counted):
         if previous is not None:
             yield from _zeros(previous, current.window_index, max_silent_windows)
-            skipped = current.window_index - previous - 1 - max_silent_windows
-            if skipped > 0:
+            skipped = range(previous + 1 + max_silent_windows, current.window_index)
+            if skipped:
                 yield skipped
         yield current
         previous = current.window_index
@@ -135,10 +140,16 @@ def _window_index(element: tuple[str, WindowCounts]) -> int:
 @beam.typehints.with_output_types(Result)
 class _FillFn(beam.DoFn):
     def __init__(
-        self, grid: Grid, job: str, max_silence_seconds: int, series_idle_seconds: int
+        self,
+        grid: Grid,
+        job: str,
+        max_silence_seconds: int,
+        series_idle_seconds: int,
+        panes: PaneRange,
     ) -> None:
         self._grid = grid
         self._job = job
+        self._panes = panes
         self._max_silent_windows = max_silence_seconds // grid.slide_seconds
         self._idle_windows = series_idle_seconds // grid.slide_seconds
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
@@ -147,15 +158,21 @@ class _FillFn(beam.DoFn):
         self, element: tuple[str, Iterable[WindowCounts]], last_index: int | None = None
     ) -> Iterator[Result]:
         series, counted = element
-        filled = (
-            fill_silence(counted, max_silent_windows=self._max_silent_windows)
-            if series == TOTAL
-            else fill_silence(counted, max_silent_windows=self._idle_windows, last_index=last_index)
+        is_total = series == TOTAL
+        # The total of a read without bounds ends with the last line.
+        range_end = self._panes.last_window
+        last = last_index if range_end is None and not is_total else range_end
+        filled = fill_silence(
+            counted,
+            max_silent_windows=self._max_silent_windows if is_total else self._idle_windows,
+            last_index=last,
         )
         for item in filled:
-            if isinstance(item, int):
-                if series == TOTAL:
-                    self._skipped.inc(item)
+            if isinstance(item, range):
+                if is_total:
+                    self._skipped.inc(len(self._told(item)))
+                continue
+            if not self._told(range(item.window_index, item.window_index + 1)):
                 continue
             yield Result(
                 job=self._job,
@@ -167,3 +184,6 @@ class _FillFn(beam.DoFn):
                 final=True,
                 silence=silence_of(item.counts),
             )
+
+    def _told(self, windows: range) -> range:
+        return self._panes.told(self._grid, windows)

@@ -88,10 +88,19 @@ class Logs(NamedTuple):
     """A topic, what is in it, and what the DirectRunner makes of it."""
 
     kafka: EmbeddedKafka
-    flags: tuple[str, ...]
+    settings: tuple[str, ...]
     records: list[Sent]
     outcome: Outcome
     newest_ms: int
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Those of a job that reads it."""
+        return (
+            f"--kafka_bootstrap_servers={self.kafka.bootstrap_servers}",
+            "--input_topic=logs",
+            *self.settings,
+        )
 
     @property
     def live_flags(self) -> tuple[str, ...]:
@@ -113,17 +122,16 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
     with EmbeddedKafka(folder / "kafka", ephemeral=True) as kafka:
         kafka.create_topic("logs", PARTITIONS, settings=TOPIC_SETTINGS)
         send(kafka, "logs", records)
-        flags = (
-            f"--kafka_bootstrap_servers={kafka.bootstrap_servers}",
-            "--input_topic=logs",
+        settings = (
             "--group_by=service",
             f"--max_line_bytes={MAX_LINE_BYTES}",
             f"--window_seconds={WINDOW_SECONDS}",
             f"--slide_seconds={SLIDE_SECONDS}",
         )
-        outcome = _run_direct(folder, flags)
+        logs = Logs(kafka, settings, records, Outcome([], [], []), newest_ms=0)
+        outcome = _run_direct(folder, logs.flags)
         newest_ms = end_ms(json.loads(outcome.results[-1]))
-        yield Logs(kafka, flags, records, outcome, newest_ms)
+        yield logs._replace(outcome=outcome, newest_ms=newest_ms)
 
 
 def _run_direct(folder: pathlib.Path, flags: tuple[str, ...]) -> Outcome:
@@ -258,8 +266,11 @@ class LiveOutcome:
 
 
 @pytest.mark.skipif(not FULL, reason="takes long: ERROR_WINDOWS_FULL=1")
-def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path) -> None:
-    """With dead letters and ledger in folders."""
+@pytest.mark.parametrize("reader", ["beam", "native"])
+def test_flink_in_one_process_gives_the_same(
+    logs: Logs, tmp_path: pathlib.Path, reader: str
+) -> None:
+    """With either reader; dead letters and ledger in folders."""
     environment = environment_of(tmp_path / "run")
     printed, dead, ledger = (tmp_path / name for name in ("results.jsonl", "dead", "ledger"))
 
@@ -274,6 +285,7 @@ def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path)
             [
                 *(sys.executable, "-m", "pipeline", "flink", "--flink_master=[local]"),
                 *logs.live_flags,
+                f"--kafka_reader={reader}",
                 f"--dead_letter={dead}",
                 f"--ledger={ledger}",
             ],
@@ -288,7 +300,9 @@ def test_flink_in_one_process_gives_the_same(logs: Logs, tmp_path: pathlib.Path)
         with ResultFollower(PathResults(printed)) as results:
             live = LiveOutcome(logs, results, lambda: PathDeadLetters(dead), rows)
             live.wait_until_settled()
-            _LOG.info("Flink in one process: settled after %.0f s", time.monotonic() - began)
+            _LOG.info(
+                "Flink in one process, %s: settled after %.0f s", reader, time.monotonic() - began
+            )
         job.send_signal(signal.SIGINT)
         job.stderr.read()
         assert 130 == job.wait(DEADLINE_SECONDS)
@@ -300,45 +314,54 @@ def test_flink_whose_processes_are_killed_gives_the_same(
 ) -> None:
     """Killed while it reads, with results, dead letters and ledger in topics.
 
+    It reads a topic of its own that is filled between the kills: so there is something left to
+    read after each of them, however fast it is.
+
     In the full run it also goes on with a shorter lateness, which makes all windows final: then
     only revisions differ.
     """
     deployment = Deployment(tmp_path / "run" / "flink")
-    job = (
-        *logs.live_flags,
-        *(f"--{name}=kafka:{name}" for name in ("output", "dead_letter", "ledger")),
-        f"--consumer_property=max.poll.records={RECORDS_PER_POLL}",
-        "--checkpoint_interval_seconds=3",
-    )
-    errors = expected_ledger(logs.records)["counted"]
-    began = time.monotonic()
-    commands.run("start", *job)
-    with ResultFollower(TopicResults("output", logs.properties)) as results:
-        live = LiveOutcome(
-            logs,
-            results,
-            lambda: TopicDeadLetters("dead_letter", logs.properties),
-            lambda: (one.value() or b"" for one in read_topic("ledger", logs.properties)),
+    with EmbeddedKafka(tmp_path / "kafka", ephemeral=True) as kafka:
+        kafka.create_topic("logs", PARTITIONS, settings=TOPIC_SETTINGS)
+        logs = logs._replace(kafka=kafka)
+        job = (
+            *logs.live_flags,
+            *(f"--{name}=kafka:{name}" for name in ("output", "dead_letter", "ledger")),
+            f"--consumer_property=max.poll.records={RECORDS_PER_POLL}",
+            "--checkpoint_interval_seconds=3",
         )
-        _kill_while_it_reads(deployment, live, errors)
-        live.wait_until_settled()
-        _LOG.info("Flink with kills: settled after %.0f s", time.monotonic() - began)
-
-        if FULL:
-            # The lateness is an hour; `test_live` has final windows and late lines in every run.
-            commands.run("savepoint", "--cancel")
-            commands.run("start", *job, "--allowed_lateness_seconds=1")
-            wait_until(
-                lambda: live.results(final=True) == logs.outcome.results,
-                what="all windows to be final",
-                timeout_seconds=SETTLE_SECONDS,
-                poll_seconds=0.5,
+        began = time.monotonic()
+        commands.run("start", *job)
+        with ResultFollower(TopicResults("output", logs.properties)) as results:
+            live = LiveOutcome(
+                logs,
+                results,
+                lambda: TopicDeadLetters("dead_letter", logs.properties),
+                lambda: (one.value() or b"" for one in read_topic("ledger", logs.properties)),
             )
+            _kill_while_it_reads(deployment, live, logs)
             live.wait_until_settled()
+            _LOG.info("Flink with kills: settled after %.0f s", time.monotonic() - began)
+
+            if FULL:
+                # The lateness is an hour; `test_live` has final windows and late lines always.
+                commands.run("savepoint", "--cancel")
+                commands.run("start", *job, "--allowed_lateness_seconds=1")
+                wait_until(
+                    lambda: live.results(final=True) == logs.outcome.results,
+                    what="all windows to be final",
+                    timeout_seconds=SETTLE_SECONDS,
+                    poll_seconds=0.5,
+                )
+                live.wait_until_settled()
+        commands.run("stop")
 
 
-def _kill_while_it_reads(deployment: Deployment, live: LiveOutcome, errors: int) -> None:
-    """The TaskManager with the job, so many times, then the JobManager."""
+def _kill_while_it_reads(deployment: Deployment, live: LiveOutcome, logs: Logs) -> None:
+    """The TaskManager with the job, so many times, then the JobManager.
+
+    A part of the records is sent before the first of them, one before each, and one after the last.
+    """
     processes = ClusterProcesses(deployment.supervisor)
 
     def running_job() -> FlinkJob | None:
@@ -348,12 +371,15 @@ def _kill_while_it_reads(deployment: Deployment, live: LiveOutcome, errors: int)
         return None
 
     strikes = ["taskmanager"] * TASK_MANAGER_KILLS + ["jobmanager"] * JOB_MANAGER_KILLS
-    # What is told is seconds behind what was read: early, so that not all is.
-    parts = len(strikes) + 2
+    part = -(-len(logs.records) // (len(strikes) + 2))
+    parts = [logs.records[at : at + part] for at in range(0, len(logs.records), part)]
+    errors = [expected_ledger(records)["counted"] for records in parts]
+    send(logs.kafka, "logs", parts[0])
     for number, kind in enumerate(strikes, start=1):
+        sent = sum(errors[:number])
         wait_until(
-            lambda number=number: live.counted() >= errors * number / parts,
-            what=f"{number} of {parts} parts to be told",
+            lambda sent=sent: live.counted() == sent,
+            what=f"{sent} error lines to be told",
             timeout_seconds=SETTLE_SECONDS,
         )
         job = wait_until(running_job, what="the job to run", timeout_seconds=START_SECONDS)
@@ -362,11 +388,12 @@ def _kill_while_it_reads(deployment: Deployment, live: LiveOutcome, errors: int)
             if kind == "jobmanager"
             else processes.busy_task_manager(deployment.rest.urls, job)
         )
+        send(logs.kafka, "logs", parts[number])
         before = processes.kill(name)
-        counted = live.counted()
-        assert counted < errors
-        _LOG.info("%s killed when %d of %d error lines were told", name, counted, errors)
+        told = live.counted()
+        _LOG.info("%s killed when %d of %d error lines were told", name, told, sum(errors))
         processes.wait_for_restart(before)
+    send(logs.kafka, "logs", parts[-1])
     # A TaskManager that has lost its JobManager works on for a while, up to the topic's end: what
     # it told is not what counts, but what the job tells that began again before that.
     wait_until(running_job, what="the job to run", timeout_seconds=START_SECONDS)

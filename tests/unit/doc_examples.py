@@ -37,12 +37,14 @@ import pipeline.explain
 import pipeline.graph
 import pipeline.job
 import pipeline.readers
+import pipeline.time_range
 import pipeline.watch
 from pipeline import cli
 from pipeline.config import JobConfig, KafkaConfig, config_from_flags
 from pipeline.console import Progress
 from pipeline.dead_letter_json import dead_letter_to_json
 from pipeline.flags import build_parser
+from pipeline.java_side import JavaSide
 from pipeline.local.expansion import ExpansionService
 from pipeline.offset_ranges import OffsetRange
 from tests.unit.live_chain import LiveChain
@@ -110,6 +112,7 @@ def play(example: str, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path) ->
     """The example again, with what the commands really show."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(pipeline.time_range, "wall_clock_ms", _noon_ms)
     return "\n".join(_Player(monkeypatch, example.splitlines()).play())
 
 
@@ -242,7 +245,7 @@ class _Player:
                 for place, offsets in sorted(places.items())
             ]
 
-        def read(properties: dict[str, str], *_: object) -> beam.PTransform:
+        def read(properties: dict[str, str], *_: object, **__: object) -> beam.PTransform:
             (cluster,) = (
                 one
                 for one in config.clusters
@@ -261,7 +264,7 @@ class _Player:
             config,
             [],
             progress=mock.create_autospec(Progress),
-            expansion=mock.create_autospec(ExpansionService),
+            java=JavaSide(mock.create_autospec(ExpansionService), None),
         )
 
     def _watch(self, arguments: list[str]) -> None:

@@ -27,6 +27,7 @@ SUMMARY = Summary(
     bad=0,
     tombstones=0,
     oversized=0,
+    outside=0,
     windows=12,
     skipped_windows=0,
     topics="logs",
@@ -111,6 +112,18 @@ def test_the_summary_tells_what_is_out_of_the_ordinary() -> None:
         "each with no input",
     ]
     assert expected == list(summary.to_lines())[1:]
+
+
+def test_details_off_a_terminal_have_lines_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who tells them sees to it that they are few; what a broker says stays harmless."""
+    with Progress() as progress:
+        progress.detail("reading: 1 lines, 50 %")
+        progress.detail("reading: 2 lines, 100 % [bold]")
+
+    expected = "reading: 1 lines, 50 %\nreading: 2 lines, 100 % [bold]\n"
+    assert (False, ("", expected)) == (progress.is_terminal, capsys.readouterr())
 
 
 def test_progress_off_a_terminal_is_a_line_per_stage(capsys: pytest.CaptureFixture[str]) -> None:

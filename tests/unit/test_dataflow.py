@@ -15,9 +15,10 @@ import pytest
 from apache_beam.runners.dataflow import dataflow_runner
 
 from pipeline import cli, dataflow, readers
-from pipeline.config import JobConfig
-from pipeline.native_source import NO_END
+from pipeline.config import JobConfig, config_from_flags
+from pipeline.flags import build_parser
 from pipeline.offset_ranges import OffsetRange
+from pipeline.restrictions import NO_END
 from tests.dataflow_jobs import all_that_left, labels, shown
 from tests.google_cloud import BUCKET, PROJECT, REGION, GoogleCloud, Job
 from transforms.batches import RecordBatch
@@ -52,9 +53,11 @@ class _Kafka:
         self.settings: list[Mapping[str, str]] = []
         self.expansions = 0
 
-    def read(self, settings: Mapping[str, str], what: object, address: object) -> beam.PTransform:
+    def read(
+        self, settings: Mapping[str, str], what: object, address: object, *, spread: bool = False
+    ) -> beam.PTransform:
         """As `read_unbounded` and `ReadKafkaRanges`."""
-        assert self.address() == address
+        assert (self.address(), False) == (address, spread)
         self.settings.append(settings)
         return _Lines()
 
@@ -365,6 +368,19 @@ def test_secrets_stay_out_of_the_job(
     assert {f"${{file:{path}:sasl.jaas.config}}"} == references
     left = all_that_left(cloud)
     assert (False, True) == (b"open-sesame" in left, str(path).encode() in left)
+
+
+@pytest.mark.parametrize(
+    "limit", ["--max_read_time=5", "--from_time=2020-01-01", "--to_time=1000000000000"]
+)
+def test_what_bounds_a_read_makes_a_job_with_an_end(limit: str) -> None:
+    """One without is live."""
+    arguments = ["--kafka_bootstrap_servers=a:1", "--input_topic=web"]
+
+    assert [True, False] == [
+        dataflow.is_live(config_from_flags(build_parser().parse_args([*arguments, *more])))
+        for more in ([], [limit])
+    ]
 
 
 def test_the_native_reader_needs_no_java(

@@ -137,3 +137,30 @@ def test_what_is_no_place_is_refused(text: str) -> None:
     """In one line that shows how to write it."""
     with pytest.raises(UsageError, match="Write it like 'logs\\[0\\]@17'"):
         parse_place(text)
+
+
+@pytest.mark.parametrize(
+    ("from_time", "outcome", "windows"),
+    [
+        ("2025-11-24T16:00:00Z", "counted", ["2025-11-24T16:00:30Z"]),
+        ("2025-11-24T15:59:50Z", "counted", ["2025-11-24T16:00:20Z", "2025-11-24T16:00:30Z"]),
+        ("2025-11-24T16:00:10Z", "filtered_out", []),
+    ],
+)
+def test_a_backfill_counts_what_lies_in_its_range(
+    from_time: str, outcome: str, windows: list[str]
+) -> None:
+    """Of the windows of a line it tells those that lie wholly in it."""
+    job = config(f"--from_time={from_time}", "--to_time=2025-11-24T16:01:00Z")
+
+    told = explain(job, PLACE, record(b"[ERROR] disk full"), NOW_MS)
+
+    assert (outcome, windows, None) == (
+        told["outcome"],
+        [end for _, end in told["windows"]],
+        told["too_late_after"],
+    )
+    first = next(to_lines(told))
+    outside = "not counted: outside of --from_time and --to_time"
+    says = outside if outcome == "filtered_out" else "counted: it is an error line"
+    assert f"logs[0]@17: {says}" == first

@@ -79,6 +79,42 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "--output: with --flink_master=[local] results go to stdout, got 'counts'. "
             "Redirect stdout, or leave --flink_master away.",
         ),
+        *(
+            (
+                [command, *more, "--flink_master=[local]"],
+                f"--flink_master: {command} is for clusters; Flink inside one process ends with "
+                "its command, got '[local]'. Leave it away, or name a cluster of yours.",
+            )
+            for command, *more in (
+                ("savepoint",),
+                ("rescale", "2"),
+                ("status",),
+                ("cancel",),
+                ("logs",),
+                ("stop",),
+            )
+        ),
+        *(
+            (
+                [*KAFKA, "--flink_master=[local]", flag],
+                f"{flag.partition('=')[0]}: Flink inside one process has no such thing. "
+                "Leave --flink_master=[local] away.",
+            )
+            for flag in (
+                "--attach",
+                "--checkpoint_dir=/shared",
+                "--checkpoint_interval_seconds=3",
+                "--fresh",
+                "--from=/savepoint",
+                "--high_availability",
+                "--metrics_port=9249",
+                "--parallelism=2",
+                "--rest_port=8082",
+                "--s3_endpoint=http://localhost:9000",
+                "--task_managers=2",
+                "--worker_command=/bin/worker",
+            )
+        ),
         (
             ["--flink_master=http://127.0.0.1:9"],
             "--kafka_bootstrap_servers: missing. "

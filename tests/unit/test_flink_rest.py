@@ -374,7 +374,18 @@ def test_addresses_of_a_job_manager(given: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["", "flink", "http://flink", "flink:x", "flink:99999", "ftp://flink:1", "http://a:1/b", ":1"],
+    [
+        "",
+        "flink",
+        "http://flink",
+        "flink:x",
+        "flink:99999",
+        "ftp://flink:1",
+        "http://a:1/b",
+        ":1",
+        "[x]",
+        "http://[",
+    ],
 )
 def test_what_is_no_address_is_told(given: str) -> None:
     """One line that says how to write it."""

@@ -172,7 +172,6 @@ def _check(line: bytes, reference_ms: int = REFERENCE_MS) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_no_bytes_make_a_parser_raise(line: bytes) -> None:
     """Whatever the bytes, every question has an answer, and the answers agree."""
     _check(line)
@@ -193,7 +192,7 @@ MUTATION = st.tuples(
 
 
 @given(MUTATION, st.integers(-(2**63), 2**63 - 1))
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=1000)
 def test_changed_lines_do_not_either(
     mutation: tuple[bytes, int, int, bytes], reference_ms: int
 ) -> None:
@@ -214,7 +213,7 @@ def test_changed_lines_do_not_either(
         max_size=8,
     )
 )
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=1000)
 def test_no_pairs_do(parts: list[str]) -> None:
     """Keys, values and quotes in any order; a quick look sees what a long one does."""
     _check(b"level=info " + "".join(parts).encode())
@@ -236,7 +235,6 @@ def test_no_pairs_do(parts: list[str]) -> None:
         ),
     )
 )
-@settings(deadline=None)
 def test_no_json_does(value: object) -> None:
     """Values of any type may stand where a level, a time or a message is expected."""
     _check(json.dumps(value).encode())

@@ -79,9 +79,17 @@ class TestShippedSets:
             assert text == jar_lock.format_lock(name, jar_lock.read_lock(name))
             assert name != jar_lock.describe(name)
 
-    def test_flink_holds_beam(self) -> None:
-        """What reads Kafka is the same jar for jar on Flink, so results cannot differ by it."""
-        assert set() == set(jar_lock.read_lock("beam")) - set(jar_lock.read_lock("flink"))
+    @pytest.mark.parametrize("name", ["flink", "spark"])
+    def test_runners_hold_beam(self, name: str) -> None:
+        """What reads Kafka is the same jar for jar there, so results cannot differ by it."""
+        assert set() == set(jar_lock.read_lock("beam")) - set(jar_lock.read_lock(name))
+
+    def test_spark_is_one(self) -> None:
+        """Its modules are all of one version, and of one version of Scala."""
+        modules = [jar for jar in jar_lock.read_lock("spark") if jar.group == "org.apache.spark"]
+        assert {("3.5.7", "2.12")} == {
+            (jar.version, jar.artifact.rpartition("_")[2]) for jar in modules
+        }
 
     def test_s3_fits_flink(self) -> None:
         """The plugin for checkpoints in a store is one jar, of the version of Flink itself."""

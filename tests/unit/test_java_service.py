@@ -13,6 +13,7 @@ from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.local.java_service import JavaService
 from pipeline.local.pathing_jar import write_pathing_jar
+from pipeline.local.spark_job_server import SparkJobServer
 
 
 class Process:
@@ -81,6 +82,48 @@ def test_the_job_server_of_beam(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
         f"--flink-conf-dir={tmp_path}/conf",
     ]
     assert expected == found[6:]
+
+
+def test_the_spark_job_server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Spark's web UI, which would listen everywhere; on one machine all is on loopback."""
+    monkeypatch.setattr(java_service, "ManagedProcess", Process)
+    monkeypatch.setattr(java_service, "fetch_jars", lambda name: [tmp_path / f"{name}.jar"])
+    monkeypatch.setenv("ERROR_WINDOWS_CACHE_DIR", str(tmp_path / "cache"))
+
+    def command(*, on_loopback: bool) -> set[str]:
+        service = SparkJobServer(
+            tmp_path / "some.log",
+            tmp_path / "spark",
+            "local[2]",
+            parallelism=8,
+            on_loopback=on_loopback,
+        )
+        with service:
+            return set(Process.argv)
+
+    loopback = {"-Dspark.driver.bindAddress=127.0.0.1", "-Dspark.driver.host=127.0.0.1"}
+    everywhere = command(on_loopback=False)
+    assert loopback <= command(on_loopback=True)
+    assert set() == loopback & everywhere
+    assert {
+        "-Dspark.ui.enabled=false",
+        "-Dspark.default.parallelism=8",
+        f"-Dspark.local.dir={tmp_path / 'spark'}",
+        "--spark-master-url=local[2]",
+        "--job-host=localhost",
+        f"--artifacts-dir={tmp_path / 'spark' / 'artifacts'}",
+    } <= everywhere
+
+
+def test_expansion_for_spark(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the source that ends, which Spark's own process runs."""
+    service = ExpansionService(tmp_path / "some.log", on_spark=True, jar=tmp_path / "a.jar")
+
+    found = command_of(service, monkeypatch)
+
+    assert [f"--filesToStage={tmp_path / 'a.jar'}", "--defaultEnvironmentType=EMBEDDED"] == found[
+        3:
+    ]
 
 
 def test_a_jar_is_started_by_its_own_main_class(tmp_path: pathlib.Path) -> None:

@@ -182,7 +182,7 @@ def test_a_row_is_one_json_object() -> None:
     gaps=st.lists(st.integers(0, 3), min_size=20, max_size=20),
     seed=st.integers(0, 1_000),
 )
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 def test_whatever_order_parts_come_in_the_partition_balances(
     lengths: list[int], gaps: list[int], seed: int
 ) -> None:

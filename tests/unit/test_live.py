@@ -342,7 +342,7 @@ EVENTS = st.lists(
 
 @pytest.mark.parametrize("max_silence_seconds", [400, 40])
 @given(events=EVENTS)
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 def test_whatever_order_lines_come_in_the_table_is_that_of_the_reference(
     max_silence_seconds: int, events: list[tuple[int, bool, bool] | int]
 ) -> None:

@@ -193,7 +193,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, ahead_ms=st.sampled_from([0, 5_000, 100_000]))
-@settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
+@settings(max_examples=CASES)
 def test_whatever_comes_the_table_is_that_of_the_reference_and_the_ledger_balances(
     steps: list[list[tuple[int, bytes, int]] | int], ahead_ms: int
 ) -> None:

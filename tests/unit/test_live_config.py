@@ -125,6 +125,14 @@ def test_a_cluster_has_the_folder_it_is_given(
         ("--max_num_records=5", "--max_num_records: a live job has no end. Use run_direct.sh."),
         ("--max_read_time=5", "--max_read_time: a live job has no end. Use run_direct.sh."),
         (
+            "--from_time=2026-11-22",
+            "--from_time: a live job counts what comes, and no past range. Use run_direct.sh.",
+        ),
+        (
+            "--to_time=2026-11-22",
+            "--to_time: a live job counts what comes, and no past range. Use run_direct.sh.",
+        ),
+        (
             "--parallelism=129",
             "--parallelism: more than 128, which state is divided into, got 129. Choose less.",
         ),

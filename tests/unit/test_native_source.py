@@ -17,7 +17,7 @@ from pipeline import native_source
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember
 from pipeline.kafka_properties import KafkaProperties
-from pipeline.native_source import NO_END, ReadKafkaBatches, claim, reached_ms
+from pipeline.native_source import ReadKafkaBatches, claim, reached_ms, whole_seconds
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import (
     ExpiredOffsetError,
@@ -25,6 +25,7 @@ from pipeline.partition_reader import (
     PartitionReader,
     reader_settings,
 )
+from pipeline.restrictions import NO_END, EndlessTracker
 from transforms.batches import RecordBatch, record_at
 from transforms.beam_time import milliseconds_of
 from transforms.records import Header, Record
@@ -113,7 +114,7 @@ class Clock:
         return self._seconds
 
 
-class Tracker(native_source._Tracker):
+class Tracker(EndlessTracker):
     """As Beam hands it to a DoFn: with a way to give back the rest."""
 
     residual: Restriction | None = None
@@ -147,7 +148,8 @@ def play_tail(
     monkeypatch: pytest.MonkeyPatch, reader: Reader, estimator: ManualWatermarkEstimator
 ) -> tuple[list[int], Tracker]:
     """One call of the reader without an end, from the beginning."""
-    fn = ReadKafkaBatches({}, [OffsetRange("logs", 3, 0, 10)], live=True)._fn
+    offsets = [OffsetRange("logs", 3, 0, 10)]
+    fn = ReadKafkaBatches({}, offsets, live=True, on_time_delay_ms=500)._fn
     return play(
         fn, monkeypatch, reader, Restriction(0, NO_END), finalizer=None, estimator=estimator
     )
@@ -196,10 +198,12 @@ def test_expired_offsets_end_a_range_and_leave_a_hole_in_the_tail(
 @pytest.mark.parametrize(
     ("outcomes", "caught_up_ms", "watermark_ms", "start"),
     [
-        # The highest timestamp, which never goes back.
-        ([batch(0, 9), batch(10)], 0, 1_010, 11),
+        # The highest timestamp, in whole seconds, which never goes back.
+        ([batch(0, 2_500), batch(2_501)], 0, 4_000, 2_502),
+        ([batch(0, 2_500), batch(2_507)], 0, 4_000, 2_508),
         # Where all has been read, the clock, less a moment.
-        ([None], 90_000, 89_500, 0),
+        ([None], 90_000, 89_000, 0),
+        ([None], 90_001, 90_000, 0),
         # Where no broker answers, nobody knows: it stays where it was.
         ([None], 0, 1_000, 0),
     ],
@@ -220,6 +224,19 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
 
     assert watermark_ms == milliseconds_of(estimator.current_watermark())
     assert Restriction(start, NO_END) == tracker.residual
+
+
+@given(
+    st.integers(1, 10_000), st.integers(1, 10_000), st.sampled_from((0, 1, 500, 999, 1_000, 2_250))
+)
+def test_whole_seconds_are_past_what_is_due_and_nothing_else(
+    time_ms: int, second: int, delay_ms: int
+) -> None:
+    """A timer fires when the watermark is past it."""
+    due_ms = second * 1_000 + delay_ms
+    seconds_ms = whole_seconds(time_ms * 7, delay_ms)
+    assert 0 == seconds_ms % 1_000
+    assert (time_ms * 7 > due_ms) == (seconds_ms > due_ms)
 
 
 def test_a_time_in_the_future_moves_no_watermark() -> None:
@@ -268,7 +285,7 @@ def test_splits_lose_and_double_nothing(
 
 def test_a_partition_without_an_end_is_not_divided() -> None:
     """It can only be given back as a whole."""
-    tracker = native_source._Tracker(Restriction(0, NO_END))
+    tracker = EndlessTracker(Restriction(0, NO_END))
     tracker.try_claim(4)
 
     assert tracker.try_split(0.5) is None

@@ -27,11 +27,13 @@ def test_gaps_between_windows_are_filled_in_order() -> None:
 
 
 def test_a_gap_over_the_bound_is_filled_up_to_it() -> None:
-    """A number stands for the windows left out."""
+    """A range stands for the windows left out."""
     counted = [WindowCounts(0, ONE), WindowCounts(4, ONE)]
     zeros = [WindowCounts(1, NONE), WindowCounts(2, NONE)]
 
-    assert [counted[0], *zeros, 1, counted[1]] == list(fill_silence(counted, max_silent_windows=2))
+    assert [counted[0], *zeros, range(3, 4), counted[1]] == list(
+        fill_silence(counted, max_silent_windows=2)
+    )
 
 
 def test_zeros_follow_the_last_window_of_a_series_that_ends_before_the_grid() -> None:

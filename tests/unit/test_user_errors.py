@@ -13,6 +13,7 @@ import pytest
 from pipeline.cli import main
 
 KAFKA = ["--kafka_bootstrap_servers=localhost:9092", "--input_topic=logs"]
+SPARK = ["--runner=SparkRunner"]
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +152,29 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "--max_num_records: not a whole number of at least 1, got '0'. See --help.",
         ),
         (
+            [*KAFKA, "--from_time=2026-11-22T10:00", "--to_time=2026-11-22T11:00+01:00"],
+            "--to_time: not after --from_time (2026-11-22T10:00:00Z), "
+            "got '2026-11-22T11:00+01:00'. A range begins before it ends.",
+        ),
+        (
+            [*KAFKA, "--from_time=2026-11-22T10:00:01Z", "--to_time=2026-11-22T10:00:39Z"],
+            "--to_time: no window of 30 s lies in the range from 2026-11-22T10:00:01Z, "
+            "got '2026-11-22T10:00:39Z'. Windows end every 10 s; give a longer range.",
+        ),
+        (
+            [*KAFKA, "--from_time=10:00"],
+            "--from_time: not a time, got '10:00'. "
+            "Write it like 2026-11-22T10:00:00Z, or as milliseconds since 1970.",
+        ),
+        (
+            [*KAFKA, "--from_time=2026-11-22", "--max_read_time=5"],
+            "--max_read_time: cannot be combined with --from_time. Give one of them.",
+        ),
+        (
+            [*KAFKA, "--to_time=2026-11-22", "--max_num_records=5"],
+            "--max_num_records: cannot be combined with --to_time. Give one of them.",
+        ),
+        (
             [*KAFKA, "--samples=-1"],
             "--samples: not a whole number of at least 0, got '-1'. See --help.",
         ),
@@ -189,9 +213,39 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
             "Leave it away, or bound the read with --max_read_time.",
         ),
         (
-            [*KAFKA, "--runner=SparkRunner"],
-            "--runner: not offered here, got 'SparkRunner'. Use DirectRunner; `error-windows` "
-            "takes DataflowRunner too.",
+            [*KAFKA, "--runner=PrismRunner"],
+            "--runner: not offered here, got 'PrismRunner'. Use DirectRunner or SparkRunner; "
+            "error-windows takes DataflowRunner too.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--streaming"],
+            "--streaming: Beam's Spark runner cannot go on with a Kafka read that has no end, so "
+            "Spark is for history. Leave it away to read what is in the topics, bound the read "
+            "with --max_read_time, or count live on Flink: run_flink.sh.",
+        ),
+        (
+            ["flink", *KAFKA, *SPARK],
+            "--runner: a live job runs on Flink, got 'SparkRunner'. Leave it away; run_direct.sh "
+            "takes SparkRunner, for reads with an end.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--spark_master_url=yarn"],
+            "--spark_master_url: not Spark in one process or a standalone master, got 'yarn'. "
+            "Write it like local[2] or spark://host:7077.",
+        ),
+        (
+            ["direct", *SPARK, "--spark_master_url=local[0]"],
+            "--spark_master_url: not Spark in one process or a standalone master, got 'local[0]'. "
+            "Write it like local[2] or spark://host:7077.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--java_runtime=beam"],
+            "--java_runtime: Spark is one of the locked modules, got 'beam'. Leave it away.",
+        ),
+        (
+            [*KAFKA, *SPARK, "--spark_master_url=spark://other:7077"],
+            "--output: workers on other hosts have no stdout here, got '-'. Give a path that all "
+            "hosts share, or, with all of Spark on this machine, --environment_type=LOOPBACK.",
         ),
         (
             [*KAFKA, "--direct_num_workers=many"],

@@ -188,6 +188,37 @@ def test_results_can_be_chosen(
     assert expected == shown(capsys)
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--settled"], [(1, 5, 0), (3, 1, 0), (4, 1, 0)]),
+        (["--settled", f"--from_time={MINUTE - 20_000}"], [(1, 5, 0), (3, 1, 0), (4, 1, 0)]),
+        (["--settled", f"--from_time={MINUTE - 19_999}"], [(3, 1, 0), (4, 1, 0)]),
+        (["--from_time=2026-11-22T10:00:00Z"], [(3, 1, 0), (4, 1, 0)]),
+        (["--to_time=2026-11-22T10:00:30Z"], [(1, 5, 2), (2, 1, 0), (3, 1, 0)]),
+        (["--settled", "--to_time=2026-11-22T11:00:29.999+01:00"], [(1, 5, 0)]),
+    ],
+)
+def test_results_of_a_range_are_told_as_a_backfill_tells_them(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    expected: list[tuple[int, int, int]],
+) -> None:
+    """Windows that lie wholly in it, where nothing changes them any more, in revision 0."""
+    path = tmp_path / "counts.jsonl"
+    windows = [result(1, 5, 2, final=True), result(2), result(3, final=True), result(4, final=True)]
+    write(path, windows)
+
+    assert 0 == cli.main(["results", f"--from={path}", *flags])
+
+    finals = {1: True, 2: False, 3: True, 4: True}
+    assert [
+        result(number, count, revision, final=finals[number])
+        for number, count, revision in expected
+    ] == shown(capsys)
+
+
 def test_results_tells_of_lines_that_are_no_results(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +238,7 @@ def test_results_tells_of_lines_that_are_no_results(
         (["results"], "flags: the following arguments are required: --from. See --help."),
         (["watch", "--from=.", "--last=x"], "--last: not a whole number of at least 0, got 'x'."),
         (["watch", "--from=.", "--output_format=csv"], "--output_format: not one of the choices"),
+        (["results", "--from=.", "--from_time=noon"], "--from_time: not a time, got 'noon'."),
         (["watch", "--from=nowhere"], "--from: no such folder or file, got 'nowhere'."),
     ],
 )
