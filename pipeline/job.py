@@ -21,6 +21,7 @@ from pipeline.console import Progress, Summary, print_lines, print_results, want
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.java_side import JavaSide, spark_log_path, started_java
 from pipeline.kafka_connection import KafkaConnection
+from pipeline.loading import loading
 from pipeline.local.folders import run_dir
 from pipeline.logs import log_thread_failures
 from pipeline.offset_ranges import OffsetRange, find_ranges
@@ -92,7 +93,8 @@ def run(
     ):
         progress.stage(f"reading {total:,} records of {_topics(config, ranges)}")
         # Beam takes seconds to load, in which the Java side warms up.
-        from pipeline.runner import run_bounded
+        with loading():
+            from pipeline.runner import run_bounded
 
         # Spark reads and counts in one go.
         reads_first = config.needs_java and spark is None

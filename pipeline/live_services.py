@@ -15,6 +15,7 @@ from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
 from pipeline.kafka_connection import with_topics
 from pipeline.live_config import live_config_from_flags, note_reader
+from pipeline.loading import loading
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
 from pipeline.local.folders import run_dir
@@ -77,8 +78,9 @@ def run_live(flags: argparse.Namespace) -> int:
         prepare_topics(config)
         progress.stage("submitting the job to Flink")
 
-        from pipeline.live import show_results, submit
-        from pipeline.side_outputs import Places
+        with loading():
+            from pipeline.live import show_results, submit
+            from pipeline.side_outputs import Places
 
         result = submit(
             config,
