@@ -34,12 +34,12 @@ def loading() -> Iterator[None]:
         heard.append(number)
         handlers[number](number, frame)
 
-    for number in handlers:
-        signal.signal(number, hear)
+    for one in handlers:
+        signal.signal(one, hear)
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for one, old in handlers.items():
+            signal.signal(one, old)
     if heard:
         signal.raise_signal(heard[0])
