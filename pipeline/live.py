@@ -45,6 +45,7 @@ class _HandOverFn(beam.DoFn):
 def submit(
     config: JobConfig,
     *,
+    parallelism: int,
     expansion_address: str,
     job_endpoint: str,
     checkpoints_dir: pathlib.Path,
@@ -54,12 +55,14 @@ def submit(
 
     Args:
       config: the checked configuration; read limits do not count.
+      parallelism: of every step.
       expansion_address: of the expansion service, `host:port`.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.
     """
-    pipeline = beam.Pipeline(options=_options(config, job_endpoint, checkpoints_dir))
+    options = _options(config, parallelism, job_endpoint, checkpoints_dir)
+    pipeline = beam.Pipeline(options=options)
     sources = live_sources(config, expansion_address, on_cluster=False, properties_path=None)
     outputs = build_live_graph(pipeline, config, sources)
     _ = outputs.results | "ShowResults" >> beam.ParDo(_HandOverFn())
@@ -104,7 +107,7 @@ def show_results(result: Any, *, as_table: bool) -> None:
 
 
 def _options(
-    config: JobConfig, job_endpoint: str, checkpoints_dir: pathlib.Path
+    config: JobConfig, parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
 ) -> PipelineOptions:
     # A new job begins a new history; Flink would keep the old one's files for ever.
     shutil.rmtree(checkpoints_dir, ignore_errors=True)
@@ -114,7 +117,7 @@ def _options(
             f"--job_endpoint={job_endpoint}",
             "--environment_type=LOOPBACK",
             "--streaming",
-            "--parallelism=1",
+            f"--parallelism={parallelism}",
             f"--max_parallelism={MAX_PARALLELISM}",
             f"--max_bundle_time_mills={bundle_ms(config)}",
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",

@@ -15,7 +15,6 @@ _OF_A_CLUSTER = {
     "restore_from": "--from",
     "high_availability": "--high_availability",
     "metrics_port": "--metrics_port",
-    "parallelism": "--parallelism",
     "rest_port": "--rest_port",
     "s3_endpoint": "--s3_endpoint",
     "task_managers": "--task_managers",

@@ -108,7 +108,6 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Non
                 "--from=/savepoint",
                 "--high_availability",
                 "--metrics_port=9249",
-                "--parallelism=2",
                 "--rest_port=8082",
                 "--s3_endpoint=http://localhost:9000",
                 "--task_managers=2",
