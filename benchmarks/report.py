@@ -164,35 +164,37 @@ def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
 
 
 def _catch_up(runs: list[Run]) -> str:
-    labels = list(dict.fromkeys(run["label"] for run in runs))
     workload = runs[0]["workload"]
     lines = [
         "## Catching up\n",
         f"{_counts(runs)} lines in {_partitions(runs)} partitions, lines up to "
         f"{workload['lateness_seconds']} s out of order allowed, for every system. "
         "Thousand lines/s where the table is right.\n",
-        "| system | " + " | ".join(labels) + " |",
-        "|---" * (len(labels) + 1) + "|",
+        *_by_label(runs),
+        "",
     ]
-    for name, of_system in _by_system(runs).items():
-        cells = [_cell([one for one in of_system if one["label"] == label]) for label in labels]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _sweep(title: str, runs: list[Run]) -> str:
-    labels = list(dict.fromkeys(run["label"] for run in runs))
     lines = [
         f"## {title}\n",
         f"Thousand lines/s, median (range); {_counts(runs)} lines in {_partitions(runs)} "
         "partitions.\n",
-        "| system | " + " | ".join(labels) + " |",
-        "|---" * (len(labels) + 1) + "|",
+        *_by_label(runs),
+        "",
     ]
+    return "\n".join(lines)
+
+
+def _by_label(runs: Sequence[Run]) -> list[str]:
+    """A table with a row for every system and a column for every label."""
+    labels = list(dict.fromkeys(run["label"] for run in runs))
+    rows = ["| system | " + " | ".join(labels) + " |", "|---" * (len(labels) + 1) + "|"]
     for name, of_system in _by_system(runs).items():
         cells = [_cell([one for one in of_system if one["label"] == label]) for label in labels]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return rows
 
 
 def _counts(runs: Sequence[Run]) -> str:

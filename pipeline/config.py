@@ -29,6 +29,8 @@ OUTPUT_FORMATS = ("auto", "json", "table")
 STDOUT = "-"
 KAFKA_OUTPUT = "kafka:"
 DEFAULT_JOB = "errors"
+WORKER = "error-windows-worker"
+"""The command that runs Python steps on the host of a TaskManager or an executor."""
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SOURCE = re.compile(r"([A-Za-z0-9._-]{1,100})=([^/=]+)/([^/=]+)")

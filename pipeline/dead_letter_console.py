@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import pathlib
 import shutil
 import sys
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import TextIO
 
+from pipeline.background import in_background
 from pipeline.console import how_many
 from pipeline.dead_letter_json import dead_letter_id, dead_letter_text, dead_letter_to_json
 from pipeline.dead_letter_source import DeadLetterSource, PathDeadLetters
@@ -96,15 +98,9 @@ def dead_letters_shown(folder: str | None) -> Iterator[None]:
         yield
         return
     stop = threading.Event()
-    thread = threading.Thread(
-        target=follow_dead_letters, args=(folder, stop, sys.stderr), name="dead-letters"
-    )
-    thread.start()
-    try:
+    show = functools.partial(follow_dead_letters, folder, stop, sys.stderr)
+    with in_background(show, stop, name="dead-letters"):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _row(id_: str, time: str, reason: str, text: str) -> str:

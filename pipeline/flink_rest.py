@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from pipeline.errors import ServiceError, UsageError
+from pipeline.local.ports import LOOPBACK_HOSTS
 
 _TIMEOUT_SECONDS = 30.0
 _SAVEPOINT_DONE = "COMPLETED"
@@ -197,7 +198,7 @@ def rest_url(flink_master: str) -> str:
 
 
 def _is_loopback(url: str) -> bool:
-    return urllib.parse.urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    return urllib.parse.urlsplit(url).hostname in LOOPBACK_HOSTS
 
 
 def _reason(reply: requests.Response) -> str:

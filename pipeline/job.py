@@ -106,6 +106,7 @@ def run(
                 files,
                 reading=reading,
                 java=services,
+                spark=spark,
                 debug=debug,
             )
         progress.clear()

@@ -10,13 +10,22 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping
 
-from pipeline.errors import ServiceError
+from pipeline.errors import ServiceError, UsageError
 from pipeline.kafka_properties import KafkaProperties, is_secret, read_properties_file
 
 _PROVIDER = {
     "config.providers": "file",
     "config.providers.file.class": ("org.apache.kafka.common.config.provider.FileConfigProvider"),
 }
+
+
+def secret_in_job_error(key: str) -> UsageError:
+    """Says that a secret setting would have to travel inside the job."""
+    return UsageError(
+        "--consumer_property",
+        f"{key} would be readable in the job on the cluster",
+        fix="Put it into a file for --consumer_config that every host has at the same path.",
+    )
 
 
 def worker_properties(properties: Mapping[str, str], path: str | None) -> KafkaProperties:

@@ -8,15 +8,22 @@ import pathlib
 import sys
 
 from pipeline.arguments import whole_number
-from pipeline.config import KAFKA_OUTPUT, NATIVE_READER, STDOUT, JobConfig, config_from_flags
+from pipeline.config import (
+    KAFKA_OUTPUT,
+    NATIVE_READER,
+    STDOUT,
+    WORKER,
+    JobConfig,
+    config_from_flags,
+)
 from pipeline.errors import UsageError
 from pipeline.flink_version import check_flink_version
 from pipeline.kafka_properties import is_secret
+from pipeline.kafka_secrets import secret_in_job_error
 from pipeline.local.flink_job_server import LOCAL_MASTER
 from pipeline.local.folders import run_dir
 
 MAX_PARALLELISM = 128
-_WORKER = "error-windows-worker"
 _NO_END = "a live job has no end"
 _NO_RANGE = "a live job counts what comes, and no past range"
 _OF_BOUNDED_READS = {
@@ -124,12 +131,7 @@ def require_no_secret_flags(flags: argparse.Namespace) -> None:
     for assignment in flags.consumer_property or ():
         key = assignment.partition("=")[0].strip()
         if is_secret(key):
-            raise UsageError(
-                "--consumer_property",
-                f"{key} would be readable in the job on the cluster",
-                fix="Put it into a file for --consumer_config that every host has at the "
-                "same path.",
-            )
+            raise secret_in_job_error(key)
 
 
 def cluster_dir(flags: argparse.Namespace) -> pathlib.Path:
@@ -166,7 +168,7 @@ def _ledger(value: str | None, folder: pathlib.Path) -> str | None:
 
 
 def _installed_worker() -> str:
-    return str(pathlib.Path(sys.executable).parent / _WORKER)
+    return str(pathlib.Path(sys.executable).parent / WORKER)
 
 
 def note_reader(flags: argparse.Namespace) -> None:

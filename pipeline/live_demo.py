@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from pipeline.background import in_background
 from pipeline.errors import ErrorWindowsError
 from pipeline.local.demo_lines import demo_lines
 from pipeline.local.produce import Record, produce_records
@@ -49,10 +50,5 @@ def demo_producer(bootstrap_servers: str, topic: str, rate: int) -> Iterator[Non
         except ErrorWindowsError:
             _LOG.exception("the demo producer ended")
 
-    thread = threading.Thread(target=produce, name="demo-producer", daemon=True)
-    thread.start()
-    try:
+    with in_background(produce, stopped, name="demo-producer"):
         yield
-    finally:
-        stopped.set()
-        thread.join()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from pipeline import live_demo
 from pipeline.arguments import whole_number
+from pipeline.background import in_background
 from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.dead_letter_console import dead_letters_shown
@@ -142,10 +143,5 @@ def _job_failure(
                 break
         stop.set()
 
-    thread = threading.Thread(target=look, name="job-watcher", daemon=True)
-    thread.start()
-    try:
+    with in_background(look, stop, name="job-watcher"):
         yield failures
-    finally:
-        stop.set()
-        thread.join()

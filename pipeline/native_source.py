@@ -14,9 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.restriction_trackers import OffsetRange as Restriction
-from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.transforms.core import WatermarkEstimatorProvider
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
@@ -26,13 +23,14 @@ from pipeline.new_partitions import WatchPartitions
 from pipeline.offset_ranges import OffsetRange
 from pipeline.partition_reader import ExpiredOffsetError, MessageBatch, PartitionReader
 from pipeline.portions import CreateSpread
-from pipeline.restrictions import NO_END, EndlessProvider
+from pipeline.restrictions import NO_END, EndlessProvider, WatermarkProvider
 from transforms.batches import RecordBatch
 from transforms.beam_time import timestamp_of
 from transforms.clock import wall_clock_ms
 
 # Later than the moment by which steps find out whether there is a watermark at all
-# (`transforms.event_timers`): there is one, it is far back.
+# (`transforms.event_timers`): there is one, it is far back, and the clock does not decide. So no
+# line of a partition of which nothing has been read yet comes too late.
 _LONG_AGO = Timestamp(1)
 _READ_SECONDS = 0.1
 # When all partitions of a worker, which are read one after the other, have had a call of so long
@@ -88,9 +86,9 @@ class ReadKafkaBatches(beam.PTransform):
         ]
         self._watch: beam.PTransform | None = None
         if live:
-            known = {one.topic: 0 for one in ranges}
+            known: dict[str, int] = {}
             for one in ranges:
-                known[one.topic] = max(known[one.topic], one.partition + 1)
+                known[one.topic] = max(known.get(one.topic, 0), one.partition + 1)
             self._watch = WatchPartitions(properties, known, properties_path)
         connection = _Connection(dict(properties), properties_path, max(1, len(self._ranges)))
         self._fn: beam.DoFn = (
@@ -167,22 +165,9 @@ class _Connection:
         self._waiting = {}
 
 
-class _WatermarkProvider(WatermarkEstimatorProvider):
-    """Starts long ago, and not without a watermark, for which the clock would decide.
-
-    So no line of a partition of which nothing has been read yet comes too late.
-    """
-
-    def initial_estimator_state(self, element: OffsetRange, restriction: Restriction) -> Timestamp:
-        return _LONG_AGO
-
-    def create_watermark_estimator(self, estimator_state: Timestamp) -> ManualWatermarkEstimator:
-        return ManualWatermarkEstimator(estimator_state)
-
-
 # How Beam is told what a DoFn wants to be given.
 _RESTRICTION = beam.DoFn.RestrictionParam(EndlessProvider())
-_WATERMARK = beam.DoFn.WatermarkEstimatorParam(_WatermarkProvider())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(WatermarkProvider(_LONG_AGO))
 
 
 class _ReadFn(beam.DoFn):

@@ -11,16 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.restriction_trackers import OffsetRange as Restriction
-from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
-from apache_beam.transforms.core import WatermarkEstimatorProvider
 from apache_beam.utils.timestamp import Duration, Timestamp
 from confluent_kafka import KafkaException
 
 from pipeline.kafka_client import Remember, admin_client
 from pipeline.kafka_secrets import worker_properties
 from pipeline.offset_ranges import OffsetRange
-from pipeline.restrictions import NO_END, EndlessProvider
+from pipeline.restrictions import NO_END, EndlessProvider, WatermarkProvider
 
 # How old a Java client lets its knowledge of partitions become.
 _AGE_PROPERTY = "metadata.max.age.ms"
@@ -68,19 +65,9 @@ class WatchPartitions(beam.PTransform):
         )
 
 
-class _WatermarkProvider(WatermarkEstimatorProvider):
-    def initial_estimator_state(
-        self, element: NumberedPartitions, restriction: Restriction
-    ) -> Timestamp:
-        return _LONG_AFTER
-
-    def create_watermark_estimator(self, estimator_state: Timestamp) -> ManualWatermarkEstimator:
-        return ManualWatermarkEstimator(estimator_state)
-
-
 # How Beam is told what a DoFn wants to be given.
 _RESTRICTION = beam.DoFn.RestrictionParam(EndlessProvider())
-_WATERMARK = beam.DoFn.WatermarkEstimatorParam(_WatermarkProvider())
+_WATERMARK = beam.DoFn.WatermarkEstimatorParam(WatermarkProvider(_LONG_AFTER))
 
 
 class _WatchFn(beam.DoFn):

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipeline.background import in_background
 from pipeline.console import Progress
 
 _LOOK_SECONDS = 0.5
@@ -178,11 +179,8 @@ def show_reading(progress: Progress, total: int, *, reads_first: bool) -> Iterat
                 shown_seconds = now_seconds
                 progress.detail(text)
 
-    thread = threading.Thread(target=show, name="progress", daemon=True)
-    thread.start()
     try:
-        yield reading
+        with in_background(show, over, name="progress"):
+            yield reading
     finally:
-        over.set()
-        thread.join()
         del _READINGS[reading.number]

@@ -9,7 +9,7 @@ import sys
 import urllib.parse
 
 from pipeline.checkpoints import job_folder
-from pipeline.config import STDOUT, names_brokers
+from pipeline.config import STDOUT, WORKER, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.errors import EXIT_DONE, ServiceError, UsageError
 from pipeline.flink_rest import FlinkJob, FlinkRest, rest_url
@@ -25,7 +25,6 @@ from pipeline.live_config import (
 )
 from pipeline.logs import configure_logging
 
-_WORKER = "error-windows-worker"
 # Java's words for a worker that is not there; what it names as the cause leaves out which one.
 _NO_PROGRAM = re.compile(r'Cannot run program "[^"]*"')
 
@@ -41,7 +40,7 @@ def run_on_cluster(flags: argparse.Namespace) -> int:
     _require_shared_places(flags)
     require_no_secret_flags(flags)
     # Found on the PATH of the TaskManagers.
-    flags.worker_command = flags.worker_command or _WORKER
+    flags.worker_command = flags.worker_command or WORKER
     config = live_config_from_flags(flags)
     note_reader(flags)
     job = config.job.job

@@ -1,10 +1,12 @@
-"""Offsets, or numbers of partitions, from a start on as the restriction of a splittable DoFn."""
+"""What splittable DoFns are given: restrictions from a start on, and watermarks."""
 
 from typing import Any
 
 from apache_beam.io.restriction_trackers import OffsetRange as Restriction
 from apache_beam.io.restriction_trackers import OffsetRestrictionTracker
-from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider, WatermarkEstimatorProvider
+from apache_beam.utils.timestamp import Timestamp
 
 # No offset is as high.
 NO_END = 2**63 - 1
@@ -42,3 +44,18 @@ class EndlessProvider(RestrictionProvider):
     def truncate(self, element: Any, restriction: Restriction) -> Restriction | None:
         """What a job that is drained still reads: on to an end, if there is one."""
         return None if restriction.stop == NO_END else restriction
+
+
+class WatermarkProvider(WatermarkEstimatorProvider):
+    """Watermarks that a DoFn moves on itself, from a moment that is given."""
+
+    def __init__(self, start: Timestamp) -> None:
+        self._start = start
+
+    def initial_estimator_state(self, element: Any, restriction: Restriction) -> Timestamp:
+        """Where it begins."""
+        return self._start
+
+    def create_watermark_estimator(self, estimator_state: Timestamp) -> ManualWatermarkEstimator:
+        """Goes on where it was."""
+        return ManualWatermarkEstimator(estimator_state)

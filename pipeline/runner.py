@@ -26,7 +26,7 @@ from pipeline.read_progress import Reading
 from pipeline.readers import bounded_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.sinks import WriteResults, WriteSamples
-from pipeline.spark import known_failure, spark_run
+from pipeline.spark import SparkRun, known_failure, spark_run
 from pipeline.spark_options import spark_options
 from transforms.metrics import counted
 
@@ -44,6 +44,7 @@ def run_bounded(
     *,
     reading: Reading,
     java: JavaSide,
+    spark: SparkRun | None,
     debug: bool,
 ) -> dict[str, int]:
     """Counts the records of `ranges` (by cluster) and writes results and all else to `files`.
@@ -58,7 +59,6 @@ def run_bounded(
       JobFailedError: the pipeline failed.
     """
     options = beam_options(beam_arguments)
-    spark = spark_run(beam_arguments)
     # Workers run in folders of their own.
     properties_path = config.properties_path and os.path.abspath(config.properties_path)
     try:

@@ -17,6 +17,8 @@ from pipeline.config import STDOUT, JobConfig
 from pipeline.errors import ServiceError, UsageError
 from pipeline.flags import beam_flag, runner_name
 from pipeline.kafka_properties import is_secret, read_properties_file
+from pipeline.kafka_secrets import secret_in_job_error
+from pipeline.local.ports import LOOPBACK_HOSTS
 
 MASTER_FLAG = "--spark_master_url"
 DEFAULT_MASTER = "local[*]"
@@ -25,7 +27,6 @@ PROCESS_ENVIRONMENT = "PROCESS"
 _LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(,[1-9]\d*)?\])?")
 _STANDALONE = re.compile(r"spark://([^/\s]+)")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):(\d{1,5})")
-_LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _CONNECT_SECONDS = 5.0
 # In the words of Beam 2.70 and Spark 3.5.
 _NOT_SET_ASIDE = "does not have a registered bundle checkpoint handler"
@@ -57,7 +58,7 @@ class SparkRun(NamedTuple):
     @property
     def on_loopback(self) -> bool:
         """Whether all of Spark is on this machine."""
-        return all(host in _LOOPBACK_HOSTS for host, _ in self.addresses)
+        return all(host.strip("[]") in LOOPBACK_HOSTS for host, _ in self.addresses)
 
     @property
     def in_this_process(self) -> bool:
@@ -128,12 +129,7 @@ def _require_secrets_in_file(config: JobConfig) -> None:
     for cluster in config.clusters:
         for key, value in cluster.properties.items():
             if is_secret(key) and of_file.get(key) != value:
-                raise UsageError(
-                    "--consumer_property",
-                    f"{key} would be readable in the job on the cluster",
-                    fix="Put it into a file for --consumer_config that every host has at the same "
-                    "path.",
-                )
+                raise secret_in_job_error(key)
 
 
 def require_master(run: SparkRun) -> None:

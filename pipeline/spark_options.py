@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 import pipeline.sources
+from pipeline.config import WORKER
 from pipeline.spark import PROCESS_ENVIRONMENT, SparkRun
 
-_WORKER = "error-windows-worker"
 _WORKER_IDLE_MS = 60_000
 
 
@@ -37,5 +37,5 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
     ]
     if run.environment == PROCESS_ENVIRONMENT and given.environment_config is None:
         # Found on the PATH of the executors.
-        changes.append(f"--environment_config={json.dumps({'command': _WORKER})}")
+        changes.append(f"--environment_config={json.dumps({'command': WORKER})}")
     return PipelineOptions([*arguments, *changes])

@@ -7,6 +7,7 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator
 
+from pipeline.background import in_background
 from pipeline.growing_files import Tail
 
 _LOOK_SECONDS = 1.0
@@ -36,10 +37,5 @@ def told_when_it_waits(log_path: pathlib.Path, say: Callable[[str], None]) -> It
                 )
                 return
 
-    thread = threading.Thread(target=look, name="spark-waits", daemon=True)
-    thread.start()
-    try:
+    with in_background(look, stop, name="spark-waits"):
         yield
-    finally:
-        stop.set()
-        thread.join()

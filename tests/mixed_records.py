@@ -11,6 +11,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.dead_letter_json import dead_letter_to_json
+from pipeline.dead_letter_source import DeadLetterSource
 from tests.reference import reference_results
 from tests.sending import Sent
 from transforms.dead_letters import NO_VALUE, OVERSIZED, TIMESTAMP
@@ -21,12 +23,26 @@ SECONDS = 900
 SILENCES = ((240, 360), (600, 720))
 """First and last second without a line."""
 _WITHOUT_ERRORS = (780, 840)
+_MINUTE_MS = 60_000
 MAX_LINE_BYTES = 200
 _FORGED_MS = {1: 4_102_444_800_000, 2: 86_400_000}  # 2100 and 1970
 # Of so many records three are of no use by their kind, and two by their time.
 _KINDS = 200
 TOPIC_SETTINGS = {"message.timestamp.after.max.ms": str(2**62)}
 """Brokers refuse times that are more than an hour ahead, unless they are told not to."""
+
+
+def past_ms(now_ms: int) -> int:
+    """A full minute from which on `mixed_records` ends two minutes ago."""
+    return now_ms // _MINUTE_MS * _MINUTE_MS - SECONDS * 1000 - 2 * _MINUTE_MS
+
+
+def dead_letter_lines(source: DeadLetterSource) -> list[str]:
+    """Dead letters as runners are compared by, in one order.
+
+    Without `detail`, which names the time of the clock that its own was compared with.
+    """
+    return sorted(dead_letter_to_json(one._replace(detail="")) for one in source.read_all())
 
 
 def mixed_records(seed: int, count: int, *, start_ms: int) -> list[Sent]:

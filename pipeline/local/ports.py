@@ -9,6 +9,8 @@ import socket
 from pipeline.errors import ServiceError
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_HOSTS = ("localhost", LOOPBACK, "::1")
+"""What names this machine to itself."""
 # Below the ports that Linux (32768 up) and macOS (49152 up) give to outgoing connections: a
 # service that is down for a moment must not find its port taken by a client, least of all
 # by one that tries to reach it (a connection to one's own port succeeds).

@@ -27,7 +27,6 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.dead_letter_json import dead_letter_to_json
 from pipeline.dead_letter_source import DeadLetterSource, PathDeadLetters, TopicDeadLetters
 from pipeline.deployment import Deployment
 from pipeline.errors import ServiceError
@@ -46,11 +45,12 @@ from tests.full import FULL
 from tests.mixed_records import (
     MAX_LINE_BYTES,
     PARTITIONS,
-    SECONDS,
     TOPIC_SETTINGS,
+    dead_letter_lines,
     expected_ledger,
     expected_results,
     mixed_records,
+    past_ms,
     reason_of,
 )
 from tests.processes import (
@@ -70,7 +70,6 @@ TASK_MANAGER_KILLS, JOB_MANAGER_KILLS = (3, 1) if FULL else (1, 0)
 # Of a poll of the connector: so few that the topic is still being read when something is killed.
 RECORDS_PER_POLL = 100 if FULL else 4
 START_SECONDS, SETTLE_SECONDS = 240, 600
-_MINUTE_MS = 60_000
 # More than the rows of the ledger wait for.
 _LATER_MS = 12_000
 _LOG = logging.getLogger(__name__)
@@ -117,8 +116,7 @@ class Logs(NamedTuple):
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
     """A Kafka with the topic `logs`, and a run of the job on the DirectRunner."""
     folder = tmp_path_factory.mktemp("same")
-    start_ms = (now_ms() // _MINUTE_MS) * _MINUTE_MS - SECONDS * 1000 - 2 * _MINUTE_MS
-    records = mixed_records(SEED, COUNT, start_ms=start_ms)
+    records = mixed_records(SEED, COUNT, start_ms=past_ms(now_ms()))
     with EmbeddedKafka(folder / "kafka", ephemeral=True) as kafka:
         kafka.create_topic("logs", PARTITIONS, settings=TOPIC_SETTINGS)
         send(kafka, "logs", records)
@@ -149,13 +147,9 @@ def _run_direct(folder: pathlib.Path, flags: tuple[str, ...]) -> Outcome:
     _LOG.info("DirectRunner: %d records in %.0f s", COUNT, time.monotonic() - began)
     return Outcome(
         ran.stdout.decode().splitlines(),
-        _letters(PathDeadLetters(folder / "dead.jsonl")),
+        dead_letter_lines(PathDeadLetters(folder / "dead.jsonl")),
         _newest_rows((folder / "ledger.jsonl").read_bytes().splitlines()),
     )
-
-
-def _letters(source: DeadLetterSource) -> list[str]:
-    return sorted(dead_letter_to_json(one._replace(detail="")) for one in source.read_all())
 
 
 def _newest_rows(lines: Iterable[bytes]) -> list[str]:
@@ -228,7 +222,9 @@ class LiveOutcome:
 
     def read(self) -> Outcome:
         """All of it."""
-        return Outcome(self.results(), _letters(self._dead_letters()), _newest_rows(self._ledger()))
+        return Outcome(
+            self.results(), dead_letter_lines(self._dead_letters()), _newest_rows(self._ledger())
+        )
 
     def wait_until_settled(self) -> None:
         """Waits until all is as on the DirectRunner, and still is a while later.

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.dead_letter_json import dead_letter_to_json
 from pipeline.dead_letter_source import PathDeadLetters
 from pipeline.local.kafka_broker import EmbeddedKafka
 from tests.chaos.waiting import now_ms, wait_until
@@ -27,10 +26,11 @@ from tests.full import FULL
 from tests.mixed_records import (
     MAX_LINE_BYTES,
     PARTITIONS,
-    SECONDS,
     TOPIC_SETTINGS,
+    dead_letter_lines,
     expected_results,
     mixed_records,
+    past_ms,
 )
 from tests.processes import (
     DEADLINE_SECONDS,
@@ -103,10 +103,7 @@ class History:
         _LOG.info("%s: %d records in %.0f s", name, COUNT, time.monotonic() - began)
         return Outcome(
             places["output"].read_bytes(),
-            sorted(
-                dead_letter_to_json(one._replace(detail=""))
-                for one in PathDeadLetters(places["dead"]).read_all()
-            ),
+            dead_letter_lines(PathDeadLetters(places["dead"])),
             places["ledger"].read_bytes(),
         )
 
@@ -115,8 +112,7 @@ class History:
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """A Kafka with the topic `logs`; at the end no process of a job is left."""
     folder = tmp_path_factory.mktemp("history")
-    start_ms = (now_ms() // _MINUTE_MS) * _MINUTE_MS - SECONDS * 1000 - 2 * _MINUTE_MS
-    records = mixed_records(SEED, COUNT, start_ms=start_ms)
+    records = mixed_records(SEED, COUNT, start_ms=past_ms(now_ms()))
     with EmbeddedKafka(folder / "kafka", ephemeral=True) as kafka:
         kafka.create_topic("logs", PARTITIONS, settings=TOPIC_SETTINGS)
         send(kafka, "logs", records)
