@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from transforms.batch_records import MAX_BATCH_RECORDS, BatchRecords
+from transforms.batch_records import BatchRecords
 from transforms.batches import RecordBatch
 from transforms.classify import LineRules
 from transforms.filter import AtLeast, ContainsText, MatchesRegex
@@ -33,6 +33,7 @@ from transforms.panes import CountPanes
 from transforms.records import Record
 
 _START_MS = 1_764_000_000_000
+_BATCH_RECORDS = 1_000
 _JSON = (
     b'{"time":"2025-11-24T16:00:00.123Z","level":"%s","service":"%s","msg":"request %d took 12 ms"}'
 )
@@ -116,8 +117,8 @@ def make_variants(mix: str) -> list[bytes]:
 def make_batches(mix: str, lines: int) -> Iterator[RecordBatch]:
     """Batches of the records of `make_records`."""
     variants = make_variants(mix) * 2
-    for start in range(0, lines, MAX_BATCH_RECORDS):
-        offsets = range(start, min(start + MAX_BATCH_RECORDS, lines))
+    for start in range(0, lines, _BATCH_RECORDS):
+        offsets = range(start, min(start + _BATCH_RECORDS, lines))
         nothing = [None] * len(offsets)
         times_ms = [_START_MS + number * 3_600_000 // lines for number in offsets]
         first = start % 2_000

@@ -19,9 +19,10 @@ from apache_beam.runners.runner import PipelineState
 from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_result, print_sample
 from pipeline.errors import JobFailedError
+from pipeline.flink_options import speed_options
 from pipeline.graph import build_live_graph
 from pipeline.live_config import MAX_PARALLELISM
-from pipeline.readers import bundle_ms, live_sources
+from pipeline.readers import live_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from transforms.results import Result
 from transforms.samples import Sample
@@ -46,6 +47,7 @@ def submit(
     config: JobConfig,
     *,
     parallelism: int,
+    disable_metrics: bool,
     expansion_address: str,
     job_endpoint: str,
     checkpoints_dir: pathlib.Path,
@@ -56,12 +58,18 @@ def submit(
     Args:
       config: the checked configuration; read limits do not count.
       parallelism: of every step.
+      disable_metrics: whether to do without Beam's metrics.
       expansion_address: of the expansion service, `host:port`.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.
     """
-    options = _options(config, parallelism, job_endpoint, checkpoints_dir)
+    options = _options(
+        speed_options(config, disable_metrics=disable_metrics),
+        parallelism,
+        job_endpoint,
+        checkpoints_dir,
+    )
     pipeline = beam.Pipeline(options=options)
     sources = live_sources(config, expansion_address, on_cluster=False, properties_path=None)
     outputs = build_live_graph(pipeline, config, sources)
@@ -107,7 +115,7 @@ def show_results(result: Any, *, as_table: bool) -> None:
 
 
 def _options(
-    config: JobConfig, parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
+    speed: list[str], parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
 ) -> PipelineOptions:
     # A new job begins a new history; Flink would keep the old one's files for ever.
     shutil.rmtree(checkpoints_dir, ignore_errors=True)
@@ -119,7 +127,7 @@ def _options(
             "--streaming",
             f"--parallelism={parallelism}",
             f"--max_parallelism={MAX_PARALLELISM}",
-            f"--max_bundle_time_mills={bundle_ms(config)}",
+            *speed,
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",

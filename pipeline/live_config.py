@@ -41,6 +41,7 @@ class LiveConfig:
     Attributes:
       job: the job itself; read limits do not count.
       parallelism: of every step, at most `MAX_PARALLELISM`.
+      disable_metrics: whether to do without Beam's metrics on Flink.
       checkpoint_dir: a path or `s3://` URI that all hosts share.
       checkpoint_interval_seconds: between the starts of two checkpoints.
       s3_endpoint: of the store behind `s3://`, None for Amazon's.
@@ -55,6 +56,7 @@ class LiveConfig:
 
     job: JobConfig
     parallelism: int
+    disable_metrics: bool
     checkpoint_dir: str
     checkpoint_interval_seconds: int
     s3_endpoint: str | None
@@ -105,6 +107,7 @@ def live_config_from_flags(flags: argparse.Namespace) -> LiveConfig:
     return LiveConfig(
         job=job,
         parallelism=parallelism,
+        disable_metrics=flags.disable_metrics,
         checkpoint_dir=flags.checkpoint_dir or str(folder / "checkpoints"),
         checkpoint_interval_seconds=whole_number(
             "--checkpoint_interval_seconds", flags.checkpoint_interval_seconds

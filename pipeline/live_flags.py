@@ -38,6 +38,12 @@ def add_live_flags(parser: argparse.ArgumentParser) -> None:
         help="parallel readers and workers; at most the partitions of the topics makes sense",
     )
     live.add_argument(
+        "--disable_metrics",
+        action="store_true",
+        help="do without the job's counters on Flink; --kafka_reader=beam is faster then, see "
+        "docs/performance.md",
+    )
+    live.add_argument(
         "--checkpoint_dir",
         metavar="PATH|URI",
         help="where checkpoints go, a place that all hosts share: a path or s3://bucket/folder "

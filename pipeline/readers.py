@@ -14,17 +14,7 @@ from pipeline.kafka_secrets import public_properties
 from pipeline.native_source import ReadKafkaBatches
 from pipeline.offset_ranges import OffsetRange
 from pipeline.restrictions import NO_END
-from pipeline.sources import ReadKafkaRanges, read_unbounded
-
-# Python is handed records, and hands back counts, so often: what a result waits for.
-_BUNDLE_MS = 200
-# The native reader itself ends a call after as long; what is left of a bundle would be waited for.
-_NATIVE_BUNDLE_MS = 20
-
-
-def bundle_ms(config: JobConfig) -> int:
-    """How long a bundle of a live job lasts at most, in milliseconds."""
-    return _BUNDLE_MS if config.needs_java else _NATIVE_BUNDLE_MS
+from pipeline.sources import ReadKafkaRanges, ReadKafkaUnbounded
 
 
 def bounded_sources(
@@ -99,7 +89,7 @@ def live_sources(
                 )
             else:
                 properties = _java_properties(cluster, on_cluster, properties_path)
-                source = read_unbounded(properties, topic, expansion_address)
+                source = ReadKafkaUnbounded(properties, topic, expansion_address)
             sources[cluster.source_name(topic)] = source
     return sources
 

@@ -3,35 +3,37 @@
 Python's `ReadFromKafka` expands to the Java connector, KafkaIO, which reads a partition
 with a splittable DoFn over "source descriptors" that may carry a start and a stop offset.
 The connector makes the descriptors itself, without offsets; `ReadKafkaRanges` expands the
-same transform and feeds it descriptors of its own in their place. Reading, seeking,
-deserialising and event times stay KafkaIO's.
+same transform and feeds it descriptors of its own in their place. Where the runner reads the
+connector's older, unbounded source, `ReadKafkaUnbounded` takes the records as they come out of
+it. Reading, seeking, deserialising and event times stay KafkaIO's.
 
 Sources: KafkaIO.java (`ReadFromKafkaViaSDF`, `GenerateKafkaSourceDescriptor`),
 ReadFromKafkaDoFn.java and KafkaSourceDescriptor.java of Beam 2.70.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 import apache_beam as beam
 import numpy as np
 from apache_beam import coders
 from apache_beam.io.kafka import ReadFromKafka
-from apache_beam.portability import common_urns
-from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.transforms.external import ImplicitSchemaPayloadBuilder
 from apache_beam.typehints.schemas import schema_from_element_type
 
-from pipeline.errors import JobFailedError
-from pipeline.kafka_properties import KafkaProperties, is_secret
+from pipeline.expanded_kafka import (
+    DESCRIPTORS,
+    cut_off_converter,
+    cut_off_descriptor_maker,
+    hide_secrets,
+)
+from pipeline.kafka_properties import KafkaProperties
 from pipeline.offset_ranges import OffsetRange
 from pipeline.portions import CreateSpread, in_portions
 from transforms.batch_records import BatchRecords
 from transforms.batches import RecordBatch
+from transforms.java_coder import java_element_type
 
-_JAVA_CODER_URN = "beam:coders:javasdk:0.1"
-_DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
-_DESCRIPTORS = "descriptors"
 # KafkaIO sets a range aside when its polls have taken so long in all (whole seconds), and then goes
 # on. At the end of a partition it waits for that.
 _POLL_TIMEOUT_SECONDS = 1
@@ -92,23 +94,28 @@ class ReadKafkaRanges(beam.PTransform):
         }
 
 
-def read_unbounded(
-    properties: Mapping[str, str], topic: str, expansion_service: Any
-) -> beam.PTransform:
+class ReadKafkaUnbounded(beam.PTransform):
     """Beam's `ReadFromKafka` without an end, newest records first, unless the settings say more.
 
     Output: PCollection[RecordBatch], with the records' Kafka timestamps (CreateTime) as event time.
     """
-    read = "KafkaIO" >> ReadFromKafka(
-        {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
-        [topic],
-        # A group of the user's shows in Kafka's own tools how far the job is.
-        commit_offset_in_finalize="group.id" in properties,
-        timestamp_policy=ReadFromKafka.create_time_policy,
-        with_metadata=True,
-        expansion_service=expansion_service,
-    )
-    return read | "Batches" >> BatchRecords()
+
+    def __init__(self, properties: Mapping[str, str], topic: str, expansion_service: Any) -> None:
+        super().__init__()
+        self._read = _ReadRecords(
+            {"auto.offset.reset": "latest", **properties, "enable.auto.commit": "false"},
+            [topic],
+            # A group of the user's shows in Kafka's own tools how far the job is.
+            commit_offset_in_finalize="group.id" in properties,
+            timestamp_policy=ReadFromKafka.create_time_policy,
+            with_metadata=True,
+            expansion_service=expansion_service,
+        )
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        """Applies the transform."""
+        records = begin | "KafkaIO" >> self._read
+        return records | "Batches" >> BatchRecords(encoded=self._read.gives_encoded)
 
 
 def encode_descriptor(offsets: OffsetRange) -> bytes:
@@ -143,38 +150,23 @@ class _SourceDescriptor(NamedTuple):
 _DESCRIPTOR_CODER = coders.RowCoder(schema_from_element_type(_SourceDescriptor))
 
 
-class _JavaCoder(coders.Coder):
-    """A coder of the Java SDK, of which Python knows only the encoded form: bytes in and out."""
+class _ReadRecords(ReadFromKafka):
+    """`ReadFromKafka` that gives Java's encoded records where the connector can do without rows.
 
-    def __init__(self, payload: bytes) -> None:
-        self._payload = payload
+    Attributes:
+      gives_encoded: whether it does; known when it has been applied.
+    """
 
-    def encode(self, value: bytes) -> bytes:
-        return value
+    gives_encoded = False
 
-    def decode(self, encoded: bytes) -> bytes:
-        return encoded
-
-    def is_deterministic(self) -> bool:
-        return True
-
-    def to_type_hint(self) -> type:
-        return bytes
-
-    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes, tuple[()]]:
-        return _JAVA_CODER_URN, self._payload, ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _JavaCoder) and self._payload == other._payload
-
-    def __hash__(self) -> int:
-        return hash(self._payload)
-
-
-# The Python worker that makes the descriptors has to know the coder by its URN too.
-coders.Coder.register_urn(
-    _JAVA_CODER_URN, bytes, lambda payload, _components, _context: _JavaCoder(payload)
-)
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        records = super().expand(begin)
+        hide_secrets(self._expanded_components.transforms.values())
+        payload = cut_off_converter(self._expanded_components, self._expanded_transform)
+        if payload is not None:
+            self.gives_encoded = True
+            records.element_type = java_element_type(payload, "KafkaRecordBytes")
+        return records
 
 
 class _ReadDescriptors(ReadFromKafka):
@@ -221,85 +213,8 @@ class _ReadDescriptors(ReadFromKafka):
         collection_id, payload = cut_off_descriptor_maker(
             self._expanded_components, self._expanded_transform
         )
-        self._expanded_transform.inputs[_DESCRIPTORS] = collection_id
-        self._inputs = {_DESCRIPTORS: descriptors}
-        # The collection is written by Python and read by Java: it needs Java's coder. A type
-        # of its own, because Beam finds coders by element type.
-        element_type = type("KafkaSourceDescriptorBytes", (bytes,), {})
-        coders.registry.register_coder(element_type, _coder_class(payload))
-        descriptors.element_type = element_type
+        self._expanded_transform.inputs[DESCRIPTORS] = collection_id
+        self._inputs = {DESCRIPTORS: descriptors}
+        # The collection is written by Python and read by Java.
+        descriptors.element_type = java_element_type(payload, "KafkaSourceDescriptorBytes")
         return records
-
-
-def _coder_class(payload: bytes) -> type[_JavaCoder]:
-    """Beam's registry takes coder classes only: one that always makes the same coder."""
-
-    class DescriptorCoder(_JavaCoder):
-        @classmethod
-        def from_type_hint(cls, _typehint: Any, _registry: Any) -> _JavaCoder:
-            return _JavaCoder(payload)
-
-    return DescriptorCoder
-
-
-def cut_off_descriptor_maker(
-    components: beam_runner_api_pb2.Components, root: beam_runner_api_pb2.PTransform
-) -> tuple[str, bytes]:
-    """Removes what makes descriptors from an expanded KafkaIO read, and all before it.
-
-    Returns:
-      The id of the descriptors' PCollection, and the payload of its (Java) coder.
-
-    Raises:
-      JobFailedError: if the connector is not built as this module knows it.
-    """
-    transforms = components.transforms
-    makers = [
-        transform
-        for transform in transforms.values()
-        if transform.spec.urn == common_urns.primitives.PAR_DO.urn
-        and _DESCRIPTOR_MAKER in transform.unique_name
-    ]
-    if len(makers) != 1 or len(makers[0].outputs) != 1:
-        raise JobFailedError(
-            "--java_runtime: this version of Beam's Kafka connector is built in a way the "
-            "bounded read does not know. Use --java_runtime=locked."
-        )
-    (descriptors,) = makers[0].outputs.values()
-    removed: set[str] = set()
-    unread = [descriptors]
-    while unread:
-        collection = unread.pop()
-        for name, transform in transforms.items():
-            if name not in removed and collection in transform.outputs.values():
-                removed.add(name)
-                unread.extend(transform.inputs.values())
-    for collection in {
-        output for name in removed for output in transforms[name].outputs.values()
-    } - {descriptors}:
-        del components.pcollections[collection]
-    for name in removed:
-        del transforms[name]
-    for transform in [*transforms.values(), root]:
-        kept = [name for name in transform.subtransforms if name not in removed]
-        if len(kept) < len(transform.subtransforms):
-            del transform.subtransforms[:]
-            transform.subtransforms.extend(kept)
-            transform.inputs[_DESCRIPTORS] = descriptors
-    coder = components.coders[components.pcollections[descriptors].coder_id]
-    return descriptors, coder.spec.payload
-
-
-def hide_secrets(transforms: Iterable[beam_runner_api_pb2.PTransform]) -> None:
-    """Drops display data that would show a password on the runner's job page.
-
-    KafkaIO displays its consumer settings, `sasl.jaas.config` among them.
-    """
-    for transform in transforms:
-        shown = [
-            item
-            for item in transform.display_data
-            if not is_secret(beam_runner_api_pb2.LabelledPayload.FromString(item.payload).label)
-        ]
-        del transform.display_data[:]
-        transform.display_data.extend(shown)

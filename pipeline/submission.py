@@ -18,6 +18,7 @@ from apache_beam.runners.runner import PipelineState
 
 from pipeline.checkpoint_store import CHECKPOINT_DIR_FLAG
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
+from pipeline.flink_options import speed_options
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.graph import build_live_graph
 from pipeline.live_config import MAX_PARALLELISM, LiveConfig
@@ -28,7 +29,7 @@ from pipeline.live_sinks import (
 )
 from pipeline.local.expansion import ExpansionService
 from pipeline.local.flink_job_server import FlinkJobServer
-from pipeline.readers import bundle_ms, live_sources
+from pipeline.readers import live_sources
 from pipeline.runner import root_cause
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.stable_ids import StableIds
@@ -149,7 +150,7 @@ def _options(
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",
-        f"--max_bundle_time_mills={bundle_ms(config.job)}",
+        *speed_options(config.job, disable_metrics=config.disable_metrics),
         f"--checkpointing_interval={config.checkpoint_interval_seconds * 1000}",
         f"--checkpoint_timeout_millis={_CHECKPOINT_TIMEOUT_MS}",
         # Else the output of an unfinished bundle goes into the checkpoint, by the number of the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -48,20 +49,42 @@ class RecordBatch(NamedTuple):
     headers: Sequence[Sequence[Any]]
 
 
+def batches_of(records: Sequence[KafkaRecord]) -> list[RecordBatch]:
+    """The records, a batch for every partition."""
+    places: dict[tuple[str, int], list[KafkaRecord]] = {}
+    for record in records:
+        places.setdefault((record.topic, record.partition), []).append(record)
+    return [batch_of(of_place) for of_place in places.values()]
+
+
 def batch_of(records: Sequence[KafkaRecord]) -> RecordBatch:
     """A batch of records of one partition, in any order."""
-    offsets = [record.offset for record in records]
-    if offsets != sorted(offsets):
-        records = sorted(records, key=lambda record: record.offset)
-        offsets = [record.offset for record in records]
-    return RecordBatch(
+    batch = RecordBatch(
         records[0].topic,
         records[0].partition,
-        offsets,
+        [record.offset for record in records],
         [record.timestamp for record in records],
         [record.value for record in records],
         [record.key for record in records],
         [record.headers or () for record in records],
+    )
+    return in_order(batch)
+
+
+def in_order(batch: RecordBatch) -> RecordBatch:
+    """The batch in ascending order of its offsets, where a read that was split gave another."""
+    offsets = batch.offsets
+    if all(map(operator.lt, offsets, offsets[1:])):
+        return batch
+    order = sorted(range(len(offsets)), key=offsets.__getitem__)
+    return RecordBatch(
+        batch.topic,
+        batch.partition,
+        [offsets[index] for index in order],
+        [batch.timestamps_ms[index] for index in order],
+        [batch.values[index] for index in order],
+        [batch.keys[index] for index in order],
+        [batch.headers[index] for index in order],
     )
 
 

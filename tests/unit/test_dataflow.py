@@ -56,7 +56,7 @@ class _Kafka:
     def read(
         self, settings: Mapping[str, str], what: object, address: object, *, spread: bool = False
     ) -> beam.PTransform:
-        """As `read_unbounded` and `ReadKafkaRanges`."""
+        """As `ReadKafkaUnbounded` and `ReadKafkaRanges`."""
         assert (self.address(), False) == (address, spread)
         self.settings.append(settings)
         return _Lines()
@@ -90,7 +90,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> _Kafka:
     monkeypatch.setattr(dataflow, "prepare_topics", lambda _, **__: None)
     monkeypatch.setattr(dataflow, "ExpansionService", kafka.java)
     monkeypatch.setattr(readers, "_from_now_on", lambda *_: [OffsetRange("web", 0, 5, NO_END)])
-    monkeypatch.setattr(readers, "read_unbounded", kafka.read)
+    monkeypatch.setattr(readers, "ReadKafkaUnbounded", kafka.read)
     monkeypatch.setattr(readers, "ReadKafkaRanges", kafka.read)
     return kafka
 

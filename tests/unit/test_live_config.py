@@ -37,6 +37,7 @@ def test_defaults(tmp_path: pathlib.Path) -> None:
     expected = LiveConfig(
         job=found.job,
         parallelism=1,
+        disable_metrics=False,
         checkpoint_dir=str(folder / "checkpoints"),
         checkpoint_interval_seconds=10,
         s3_endpoint=None,
@@ -70,6 +71,7 @@ def test_everything_can_be_told(tmp_path: pathlib.Path) -> None:
     found = config(
         "--job_name=web",
         "--parallelism=3",
+        "--disable_metrics",
         "--checkpoint_dir=s3://bucket/state",
         "--checkpoint_interval_seconds=5",
         "--s3_endpoint=http://localhost:9000",
@@ -83,6 +85,7 @@ def test_everything_can_be_told(tmp_path: pathlib.Path) -> None:
     expected = LiveConfig(
         found.job,
         3,
+        True,
         "s3://bucket/state",
         5,
         "http://localhost:9000",

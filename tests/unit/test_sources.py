@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipeline.errors import JobFailedError
+from pipeline.expanded_kafka import cut_off_converter, cut_off_descriptor_maker, hide_secrets
 from pipeline.offset_ranges import OffsetRange
-from pipeline.sources import cut_off_descriptor_maker, encode_descriptor, hide_secrets
+from pipeline.sources import encode_descriptor
 
 PAR_DO = "beam:transform:pardo:v1"
 
@@ -72,6 +75,62 @@ def test_a_connector_that_is_built_otherwise_is_refused() -> None:
         "bounded read does not know. Use --java_runtime=locked."
     )
     assert expected == str(caught.value)
+
+
+READ = "beam:transform:read:v1"
+
+
+def _with_converter(
+    *, source: str = READ, coder: bytes = b"..org.apache.beam.sdk.io.kafka.KafkaRecordCoder.."
+) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
+    """A read that makes rows of its records in two steps, the first of two parts."""
+    components = beam_runner_api_pb2.Components()
+    for name, label, urn, inputs, outputs, parts in (
+        ("read", "Read/Source", source, {}, {"out": "records"}, []),
+        ("convert", "Convert to ExternalKafkaRecord", "", {"in": "records"}, {"o": "java"}, ["do"]),
+        ("do", "Convert to ExternalKafkaRecord/Do", PAR_DO, {"in": "records"}, {"o": "java"}, []),
+        ("rows", "Convert.ConvertTransform", PAR_DO, {"in": "java"}, {"out": "rows"}, []),
+    ):
+        components.transforms[name].CopyFrom(
+            beam_runner_api_pb2.PTransform(
+                unique_name=label,
+                spec=beam_runner_api_pb2.FunctionSpec(urn=urn),
+                inputs=inputs,
+                outputs=outputs,
+                subtransforms=parts,
+            )
+        )
+    for name in ("records", "java", "rows"):
+        components.pcollections[name].coder_id = f"{name}-coder"
+    components.coders["records-coder"].spec.payload = coder
+    root = beam_runner_api_pb2.PTransform(
+        unique_name="Read", subtransforms=["read", "convert", "rows"], outputs={"out": "rows"}
+    )
+    return components, root
+
+
+def test_what_makes_rows_is_cut_off_behind_an_unbounded_source() -> None:
+    """Its records come out as they are."""
+    components, root = _with_converter()
+
+    payload = cut_off_converter(components, root)
+
+    assert components.coders["records-coder"].spec.payload == payload
+    assert ["read"] == list(components.transforms)
+    assert ["records"] == list(components.pcollections)
+    assert (["read"], {"out": "records"}) == (list(root.subtransforms), dict(root.outputs))
+
+
+@pytest.mark.parametrize("other", [{"source": PAR_DO}, {"coder": b"some.other.Coder"}])
+def test_rows_stay_where_the_connector_is_built_otherwise(other: Any) -> None:
+    """A source that is a transform has the conversion in its own stage, where it costs little."""
+    components, root = _with_converter(**other)
+    before = beam_runner_api_pb2.Components()
+    before.CopyFrom(components)
+
+    assert cut_off_converter(components, root) is None
+    assert before == components
+    assert {"out": "rows"} == dict(root.outputs)
 
 
 def test_passwords_are_not_displayed_on_the_job_page() -> None:

@@ -1,0 +1,29 @@
+"""What Beam's runner on Flink is told for speed, wherever Flink runs."""
+
+from __future__ import annotations
+
+from pipeline.config import JobConfig
+
+# Python is handed records, and hands back counts, so often: what a result waits for.
+_BUNDLE_MS = 200
+# The native reader itself ends a call after as long; what is left of a bundle would be waited for.
+_NATIVE_BUNDLE_MS = 20
+# Beam's default of 1,000 would end a bundle, and wait for Python, every few milliseconds.
+_BUNDLE_RECORDS = 100_000
+
+
+def speed_options(config: JobConfig, *, disable_metrics: bool) -> list[str]:
+    """Arguments of the runner; docs/performance.md tells what each brings.
+
+    Args:
+      config: of the job.
+      disable_metrics: whether to do without Beam's metrics on Flink.
+    """
+    bundle_ms = _BUNDLE_MS if config.needs_java else _NATIVE_BUNDLE_MS
+    return [
+        f"--max_bundle_time_mills={bundle_ms}",
+        f"--max_bundle_size={_BUNDLE_RECORDS}",
+        # Steps hand elements on without copies, for no step changes one that it was given.
+        "--object_reuse",
+        *(["--disable_metrics"] if disable_metrics else []),
+    ]
