@@ -3,7 +3,8 @@
 The encoding is that of `KafkaRecordCoder` (KafkaRecordCoder.java of Beam 2.70): topic, partition,
 offset, timestamp, kind of timestamp, headers, key and value, one after the other. Numbers are
 varints; texts and bytes have their length in front, as a varint; headers have their number in
-front, in four bytes; key and value have a byte in front that says whether they are there.
+front, in four bytes; values of headers, key and value have a byte in front that says whether they
+are there.
 
 Of records of one partition most bytes stand at the same places, so they are read as columns of a
 table, and only what does not fit the table is read record by record.
@@ -43,11 +44,7 @@ def decode_batches(records: Sequence[bytes]) -> list[RecordBatch]:
 
 
 def encode_record(record: Record) -> bytes:
-    """A record as Java encodes it.
-
-    Raises:
-      EncodingError: a header has no value, for which there is no encoding.
-    """
+    """A record as Java encodes it."""
     topic = record.topic.encode()
     parts = [
         _varint(len(topic)),
@@ -59,13 +56,13 @@ def encode_record(record: Record) -> bytes:
         len(record.headers or ()).to_bytes(4, "big"),
     ]
     for header in record.headers or ():
-        if header.value is None:
-            raise EncodingError(f"the header {header.key} has no value")
         key = header.key.encode()
-        parts += [_varint(len(key)), key, _varint(len(header.value)), header.value]
-    for field in (record.key, record.value):
-        parts += [b"\0"] if field is None else [b"\1", _varint(len(field)), field]
-    return b"".join(parts)
+        parts += [_varint(len(key)), key, *_nullable(header.value)]
+    return b"".join([*parts, *_nullable(record.key), *_nullable(record.value)])
+
+
+def _nullable(field: bytes | None) -> list[bytes]:
+    return [b"\0"] if field is None else [b"\1", _varint(len(field)), field]
 
 
 def _varint(number: int) -> bytes:
@@ -235,7 +232,7 @@ class _Cursor:
         count = int.from_bytes(self._record[self.at : self.at + 4], "big")
         self.at += 4
         # One after the other: a name is no value.
-        return [Header(self.sized().decode(), self.sized()) for _ in range(count)]
+        return [Header(self.sized().decode(), self._nullable()) for _ in range(count)]
 
     def key_and_value(self) -> tuple[bytes | None, bytes | None]:
         """The last two parts, behind which nothing may be.

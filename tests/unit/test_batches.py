@@ -17,7 +17,7 @@ from transforms.records import Header, Record
 
 def record(offset: int, partition: int = 0, value: bytes | None = b"x") -> Record:
     """A record, its timestamp told by its offset."""
-    return Record("logs", partition, offset, 1_000 + offset, b"k", value, [Header("a", b"b")])
+    return Record("logs", partition, offset, 1_000 + offset, b"k", value, [Header("a", None)])
 
 
 def batches(records: list[Record], *, encoded: bool = False) -> list[RecordBatch]:
