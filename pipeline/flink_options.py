@@ -13,7 +13,7 @@ _BUNDLE_RECORDS = 100_000
 
 
 def speed_options(config: JobConfig, *, disable_metrics: bool) -> list[str]:
-    """Arguments of the runner; docs/performance.md tells what each brings.
+    """Arguments of the runner; docs/readers.md tells what each brings.
 
     Args:
       config: of the job.

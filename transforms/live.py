@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.coders import FastPrimitivesCoder
+from apache_beam.coders import FastPrimitivesCoder, PickleCoder
 from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.utils.timestamp import Timestamp
@@ -25,34 +25,32 @@ from transforms.offsets import OffsetSpan, decided
 from transforms.pane_gate import PaneGate, closes_at_ms
 from transforms.panes import BundleCounts, Counts, Suspect
 from transforms.results import Result, format_time
-from transforms.series import TOTAL, key_of_series, series_of_key
+from transforms.series import TOTAL, group_of_series, key_of_series, series_of_key
 from transforms.settling import Settling, Told
+from transforms.settling_group import SettlingGroup
 from transforms.silence import silence_of
 from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS, Timing
 from transforms.typed import set_output_types
 
 _TICK_MS = 1_000
 _ONE = "all"
-
-
-class SeriesCounts(NamedTuple):
-    """What was added to one series in one pane."""
-
-    pane: int
-    errors: int
-    lines: int
+# What was added to one series: pane, error lines and lines, and again. Plain values, because there
+# may be very many.
+SeriesCounts = tuple[tuple[int, int, int], ...]
+GroupCounts = tuple[tuple[str, SeriesCounts], ...]
+"""What was added to series of one group."""
 
 
 class Admitted(NamedTuple):
     """What `ClosePanes` gives.
 
     Attributes:
-      counts: PCollection[tuple[str, tuple[SeriesCounts, ...]]], by series (`transforms.series`).
+      counts: PCollection[tuple[str, GroupCounts]], by group of series (`transforms.series`).
       dead_letters: PCollection[DeadLetter], error lines that came too late.
       spans: PCollection[tuple[tuple[str, int], OffsetSpan]]: what became of suspects.
     """
 
-    counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
+    counts: beam.PCollection[tuple[str, GroupCounts]]
     dead_letters: beam.PCollection[DeadLetter]
     spans: beam.PCollection[tuple[tuple[str, int], OffsetSpan]]
 
@@ -96,7 +94,8 @@ class ClosePanes(beam.PTransform):
         set_output_types(
             outputs,
             {
-                self.COUNTS: tuple[str, tuple[SeriesCounts, ...]],
+                # Not `GroupCounts`: coders made for all of its parts take fifty times as long.
+                self.COUNTS: tuple[str, Any],
                 self.DEAD_LETTERS: DeadLetter,
                 self.SPANS: tuple[tuple[str, int], OffsetSpan],
             },
@@ -163,8 +162,14 @@ class _ClosePanesFn(beam.DoFn):
                     counts = added.setdefault(series, {}).setdefault(suspect.pane, [0, 0])
                     counts[0] += 1
                     counts[1] += 1
+        groups: dict[str, list[tuple[str, SeriesCounts]]] = {}
         for series, by_pane in added.items():
-            yield series, tuple(SeriesCounts(pane, *counts) for pane, counts in by_pane.items())
+            counts_of_series = tuple(
+                (pane, errors, lines) for pane, (errors, lines) in by_pane.items()
+            )
+            groups.setdefault(group_of_series(series), []).append((series, counts_of_series))
+        for group, of_group in groups.items():
+            yield group, tuple(of_group)
         if bundle.suspects:
             yield from self._decide(bundle.suspects, open_panes)
 
@@ -268,7 +273,7 @@ class _ClosePanesFn(beam.DoFn):
 class SettleWindows(beam.PTransform):
     """Adds up the panes of sliding windows, tells them, and fills windows that no line fell in.
 
-    Input: PCollection[tuple[str, tuple[SeriesCounts, ...]]], by series (`ClosePanes`).
+    Input: PCollection[tuple[str, GroupCounts]], by group of series (`ClosePanes`).
 
     Output: PCollection[Result] in the global window. For every series and every window on the
     grid, from the first that holds a line on: revision 0 when the watermark is past its end by
@@ -300,9 +305,7 @@ class SettleWindows(beam.PTransform):
             "on_time_delay_seconds": self._timing.on_time_delay_ms / 1000,
         }
 
-    def expand(
-        self, counts: beam.PCollection[tuple[str, tuple[SeriesCounts, ...]]]
-    ) -> beam.PCollection[Result]:
+    def expand(self, counts: beam.PCollection[tuple[str, GroupCounts]]) -> beam.PCollection[Result]:
         """Applies the transform."""
         return (
             counts
@@ -311,10 +314,12 @@ class SettleWindows(beam.PTransform):
         )
 
 
-@beam.typehints.with_input_types(tuple[str, tuple[SeriesCounts, ...]])
+@beam.typehints.with_input_types(tuple[str, Any])
 @beam.typehints.with_output_types(Result)
 class _SettleFn(beam.DoFn):
-    _STATE = userstate.ReadModifyWriteStateSpec("settling", FastPrimitivesCoder())
+    # Plain values, many of them: ten times as fast as Beam's own coder.
+    _STATE = userstate.ReadModifyWriteStateSpec("settling", PickleCoder())
+    _AWAY = userstate.ReadModifyWriteStateSpec("away", PickleCoder())
     _ON_TIME = userstate.TimerSpec("on_time", TimeDomain.WATERMARK)
     _FINAL = userstate.TimerSpec("final", TimeDomain.WATERMARK)
     _TICK = userstate.TimerSpec("tick", TimeDomain.REAL_TIME)
@@ -330,96 +335,124 @@ class _SettleFn(beam.DoFn):
 
     def process(
         self,
-        element: tuple[str, tuple[SeriesCounts, ...]],
+        element: tuple[str, GroupCounts],
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
+        away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
         tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
     ) -> Iterator[Result]:
         """Takes in what came."""
-        series, added = element
+        name, added = element
         now_ms = self._clock_ms()
+        group = SettlingGroup(state.read(), away.read)
+        if not group:
+            tick.set(timestamp_of(now_ms + self._tick_ms(name)))
+        for series, counts in added:
+            yield from self._add(group, series, counts, now_ms)
+        self._keep(group, state, away, on_time, final)
+
+    def _add(
+        self, group: SettlingGroup, series: str, added: SeriesCounts, now_ms: int
+    ) -> Iterator[Result]:
         max_silent = self._max_silent_windows(series)
-        stored = state.read()
-        if stored:
-            now = Settling.from_state(stored)
-        else:
-            oldest = min(counts.pane for counts in added)
+        now = group.get(series)
+        if now is None:
+            oldest = min(pane for pane, _, _ in added)
             now = Settling.begin(oldest + 1, now_ms)
-            tick.set(timestamp_of(now_ms + self._tick_ms(series)))
         before = (now.skipped, now.late_lines, now.too_late_lines)
         told: list[Told] = []
         for pane, errors, lines in added:
             counts = Counts(errors, lines)
             for index in self._grid.windows_of(pane):
+                group.bring_back(series, now, index)
                 told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
         yield from self._results(series, told)
         self._skipped.inc(now.skipped - before[0])
         if series == TOTAL:
             self._late_lines.inc(now.late_lines - before[1])
             self._lost_lines.inc(now.too_late_lines - before[2])
-        self._set(series, now, on_time, final)
-        state.write(now.to_state())
+        group.put(series, now)
 
     @userstate.on_timer(_ON_TIME)  # type: ignore[untyped-decorator]
     def emit_on_time(
         self,
-        series: str = beam.DoFn.KeyParam,
         fired: Timestamp = beam.DoFn.TimestampParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
+        away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells amended windows and those that are over, and looks forward to the next one."""
-        max_silent, fired_ms = self._max_silent_windows(series), milliseconds_of(fired)
-
-        def tell(now: Settling) -> Iterator[Told]:
-            now.reached_ms = self._clock_ms()
+        group = SettlingGroup(state.read(), away.read)
+        fired_ms, now_ms = milliseconds_of(fired), self._clock_ms()
+        for series, now in group.all():
+            max_silent = self._max_silent_windows(series)
+            now.reached_ms = now_ms
             while (
                 not now.is_too_silent(max_silent) and self._on_time_ms(now.next_index) <= fired_ms
             ):
-                yield from now.tell_next(max_silent)
-
-        yield from self._fire(series, state, on_time, final, tell)
+                yield from self._results(series, now.tell_next(max_silent))
+            group.put_away(series, now)
+            group.put(series, now)
+        self._keep(group, state, away, on_time, final)
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
     def emit_final(
         self,
-        series: str = beam.DoFn.KeyParam,
         fired: Timestamp = beam.DoFn.TimestampParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
+        away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
     ) -> Iterator[Result]:
         """Tells windows for the last time that the watermark is past by the allowed lateness."""
+        group = SettlingGroup(state.read(), away.read)
         fired_ms = milliseconds_of(fired)
-
-        def tell(now: Settling) -> Iterator[Told]:
+        for series, now in group.all():
             while (
                 now.oldest_open() < now.next_index and self._final_ms(now.oldest_open()) <= fired_ms
             ):
-                yield from now.tell_final()
-
-        yield from self._fire(series, state, on_time, final, tell)
+                yield from self._finals(group, series, now)
+            group.put(series, now)
+        self._keep(group, state, away, on_time, final)
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def look_at_the_clock(
         self,
-        series: str = beam.DoFn.KeyParam,
+        name: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
+        away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
         final: userstate.RuntimeTimer = beam.DoFn.TimerParam(_FINAL),
         tick: userstate.RuntimeTimer = beam.DoFn.TimerParam(_TICK),
     ) -> Iterator[Result]:
         """Tells what the watermark would have, where that stands still; early results."""
-        stored = state.read()
-        if not stored:
-            return
-        now = Settling.from_state(stored)
-        now_ms = self._clock_ms()
+        group = SettlingGroup(state.read(), away.read)
+        now_ms, tick_ms = self._clock_ms(), self._tick_ms(name)
+        for series, now in group.all():
+            yield from self._look(group, series, now, on_time, now_ms, tick_ms)
+            if now.is_over(self._max_silent_windows(series)):
+                # All is final and told: the next line begins anew.
+                group.drop(series)
+            else:
+                group.put(series, now)
+        self._keep(group, state, away, on_time, final)
+        if group:
+            tick.set(timestamp_of(now_ms + tick_ms))
+
+    def _look(
+        self,
+        group: SettlingGroup,
+        series: str,
+        now: Settling,
+        on_time: userstate.RuntimeTimer,
+        now_ms: int,
+        tick_ms: int,
+    ) -> Iterator[Result]:
         lateness_ms, delay_ms = self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
         max_silent = self._max_silent_windows(series)
-        now.tick(now_ms, self._tick_ms(series))
+        now.tick(now_ms, tick_ms)
         while not now.is_too_silent(max_silent) and now.watermark_stands_still(
             self._grid, now_ms, delay_ms
         ):
@@ -431,58 +464,53 @@ class _SettleFn(beam.DoFn):
             while now.oldest_open() < now.next_index and now.is_final_by_clock(
                 self._grid, now_ms, lateness_ms + delay_ms
             ):
-                yield from self._results(series, now.tell_final())
-        if now.is_over(max_silent):
-            # All is final and told: the next line begins anew.
-            state.clear()
-            return
+                yield from self._finals(group, series, now)
         early_ms = self._timing.early_ms
-        if early_ms is not None:
+        if early_ms is not None and not now.is_over(max_silent):
             yield from self._results(series, now.tell_early(now_ms, early_ms))
-        self._set(series, now, on_time, final)
-        tick.set(timestamp_of(now_ms + self._tick_ms(series)))
-        state.write(now.to_state())
 
-    def _fire(
+    def _finals(self, group: SettlingGroup, series: str, now: Settling) -> Iterator[Result]:
+        group.bring_back(series, now, now.oldest_open())
+        yield from self._results(series, now.tell_final())
+
+    def _keep(
         self,
-        series: str,
+        group: SettlingGroup,
         state: userstate.AccumulatingRuntimeState,
+        away: userstate.AccumulatingRuntimeState,
         on_time: userstate.RuntimeTimer,
         final: userstate.RuntimeTimer,
-        tell: Callable[[Settling], Iterator[Told]],
-    ) -> Iterator[Result]:
-        """What an event-time timer does; nothing for a series that was forgotten meanwhile."""
-        stored = state.read()
-        if not stored:
+    ) -> None:
+        """Writes what changed, and sets the timers for what is due next in any series."""
+        if group.away_changed:
+            away.write(group.away)
+        if not group:
+            # Also when a timer fires for what was forgotten meanwhile.
+            state.clear()
             return
-        now = Settling.from_state(stored)
-        yield from self._results(series, tell(now))
-        self._set(series, now, on_time, final)
-        state.write(now.to_state())
+        state.write(group.to_state())
+        now_ms = self._clock_ms()
+        next_indices, oldest_indices = [], []
+        for series, now in group.all():
+            if not now.is_too_silent(self._max_silent_windows(series)):
+                next_indices.append(now.next_index)
+            oldest = now.oldest_open()
+            if oldest < now.next_index:
+                oldest_indices.append(oldest)
+        if next_indices:
+            set_next(on_time, self._on_time_ms, min(next_indices), now_ms)
+        if oldest_indices:
+            set_next(final, self._final_ms, min(oldest_indices), now_ms)
 
-    def _tick_ms(self, series: str) -> int:
-        # Of many series each looks less often.
-        tick_ms = _TICK_MS if series == TOTAL else max(_TICK_MS, self._grid.slide_ms // 2)
+    def _tick_ms(self, group: str) -> int:
+        # Groups of many series look less often.
+        tick_ms = _TICK_MS if group == TOTAL else max(_TICK_MS, self._grid.slide_ms // 2)
         return tick_ms if self._timing.early_ms is None else min(tick_ms, self._timing.early_ms)
 
     def _max_silent_windows(self, series: str) -> int:
         timing = self._timing
         silent_ms = timing.max_silence_ms if series == TOTAL else timing.series_idle_ms
         return silent_ms // self._grid.slide_ms
-
-    def _set(
-        self,
-        series: str,
-        now: Settling,
-        on_time: userstate.RuntimeTimer,
-        final: userstate.RuntimeTimer,
-    ) -> None:
-        now_ms = self._clock_ms()
-        if not now.is_too_silent(self._max_silent_windows(series)):
-            set_next(on_time, self._on_time_ms, now.next_index, now_ms)
-        oldest = now.oldest_open()
-        if oldest < now.next_index:
-            set_next(final, self._final_ms, oldest, now_ms)
 
     def _on_time_ms(self, index: int) -> int:
         return self._grid.window_end_ms(index) + self._timing.on_time_delay_ms

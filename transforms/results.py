@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 NO_INPUT = "no_input"
 NO_ERRORS = "no_errors"
 
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -63,11 +65,13 @@ class Result:
 
 def json_line(record: dict[str, Any]) -> str:
     """One JSON object on one line of printable ASCII, whatever text is in it."""
-    text = json.dumps(record, ensure_ascii=True, separators=(",", ":"))
+    text = _ENCODER.encode(record)
     # The one control character that JSON lets through.
     return text.replace("\x7f", "\\u007f")
 
 
+# Results of one window follow each other, one for every key.
+@functools.lru_cache(maxsize=4_096)
 def format_time(time_ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds only where they are not zero.
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
+
 TOTAL = "*"
 """Names the series of all lines."""
 
 _OF_KEY = "="
+# Many enough for some workers to share, few enough that each holds many series: a runner is asked
+# for the state of a group, and woken for it, not for that of a series.
+_GROUPS = 32
 
 
 def series_of_key(key: str) -> str:
     """The series of a key; never that of the total, whatever the key."""
     return _OF_KEY + key
+
+
+def group_of_series(series: str) -> str:
+    """The group of series that a series is kept with; the total is alone in its own."""
+    return TOTAL if series == TOTAL else f"{_OF_KEY}{zlib.crc32(series.encode()) % _GROUPS}"
 
 
 def key_of_series(series: str) -> str | None:

@@ -17,7 +17,8 @@ and one empty partition would hold all windows back for ever
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from transforms.clock import was_away
@@ -41,19 +42,12 @@ class Told(NamedTuple):
     final: bool
 
 
-class _Window(NamedTuple):
-    """Counts of a window, and what was told of it last; revision -1: nothing."""
-
-    errors: int
-    lines: int
-    revision: int
-    told_errors: int
-    told_lines: int
-
-
-_UNTOLD = _Window(0, 0, -1, 0, 0)
+# Of a window: error lines, lines, and what was told of it last, namely revision (-1: nothing), error
+# lines and lines. A plain tuple, since there are very many with many series.
+StoredWindow = tuple[int, int, int, int, int]
+_UNTOLD: StoredWindow = (0, 0, -1, 0, 0)
 # A window without lines was told as zeros.
-_ZEROS = _Window(0, 0, 0, 0, 0)
+_ZEROS: StoredWindow = (0, 0, 0, 0, 0)
 
 
 @dataclasses.dataclass
@@ -80,6 +74,7 @@ class Settling:
       too_late_lines: lines that came after their window was final, so far.
       early: window, error lines and lines of what was told early last.
       early_ms: when that was, by the clock.
+      away_before: windows that are told, unchanged and before it may be kept elsewhere.
       probed_ms: when it was last asked whether there is a watermark, by the clock.
     """
 
@@ -88,7 +83,7 @@ class Settling:
     next_final: int
     newest: int
     held: int
-    windows: dict[int, tuple[int, int, int, int, int]] = dataclasses.field(default_factory=dict)
+    windows: dict[int, StoredWindow] = dataclasses.field(default_factory=dict)
     gaps: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     reached_ms: int = 0
     line_ms: int = 0
@@ -99,6 +94,7 @@ class Settling:
     early: tuple[int, int, int] = (0, 0, 0)
     early_ms: int = 0
     probed_ms: int = 0
+    away_before: int = 0
 
     @classmethod
     def begin(cls, index: int, now_ms: int) -> Settling:
@@ -114,7 +110,7 @@ class Settling:
 
     def to_state(self) -> tuple[Any, ...]:
         """The state as plain values."""
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+        return _all_fields(self)
 
     @property
     def started(self) -> bool:
@@ -176,9 +172,16 @@ class Settling:
         self.gaps = gaps
 
     def _count(self, index: int, counts: Counts, *, told: bool) -> None:
-        before = _Window(*self.windows.get(index, _ZEROS if told else _UNTOLD))
-        self.windows[index] = before._replace(
-            errors=before.errors + counts.errors, lines=before.lines + counts.lines
+        before = self.windows.get(index)
+        if before is None:
+            before = _ZEROS if told else _UNTOLD
+        errors, lines, revision, told_errors, told_lines = before
+        self.windows[index] = (
+            errors + counts[0],
+            lines + counts[1],
+            revision,
+            told_errors,
+            told_lines,
         )
 
     def is_too_silent(self, max_silent_windows: int) -> bool:
@@ -218,18 +221,18 @@ class Settling:
 
     def _revision(self, index: int) -> tuple[int, bool]:
         """The revision that a window is in now, and whether that is still to be told."""
-        now = _Window(*self.windows[index])
+        errors, lines, revision, told_errors, told_lines = self.windows[index]
         # Lines where there was no input change what a count of 0 means.
         changed = (
-            now.revision < 0
-            or now.errors != now.told_errors
-            or (not now.errors and (now.lines > 0) != (now.told_lines > 0))
+            revision < 0
+            or errors != told_errors
+            or (not errors and (lines > 0) != (told_lines > 0))
         )
-        return now.revision + changed, changed
+        return revision + changed, changed
 
     def _tell(self, index: int, revision: int) -> Told:
         errors, lines, *_ = self.windows[index]
-        self.windows[index] = _Window(errors, lines, revision, errors, lines)
+        self.windows[index] = (errors, lines, revision, errors, lines)
         return Told(index, Counts(errors, lines), revision, final=False)
 
     def tell_final(self) -> Iterator[Told]:
@@ -242,6 +245,27 @@ class Settling:
         self.next_final = index + 1
         self.gaps = [gap for gap in self.gaps if gap[1] > self.next_final]
         yield Told(index, Counts(errors, lines), revision, final=True)
+
+    def put_away(self, windows: int) -> dict[int, StoredWindow]:
+        """Gives up what is told and unchanged, but for the last windows, to be kept elsewhere."""
+        self.away_before = max(self.away_before, self.next_index - windows)
+        away = {
+            index: window
+            for index, window in self.windows.items()
+            if index < self.away_before and not self._revision(index)[1]
+        }
+        for index in away:
+            del self.windows[index]
+        return away
+
+    def may_be_away(self, index: int) -> bool:
+        """Whether a window has to be looked for elsewhere before anything is done with it."""
+        return self.next_final <= index < self.away_before and index not in self.windows
+
+    def bring_back(self, index: int, window: StoredWindow | None) -> None:
+        """Takes a window back that had been put away, if it had."""
+        if window is not None:
+            self.windows[index] = window
 
     def oldest_open(self) -> int:
         """The oldest window that is not final."""
@@ -293,3 +317,8 @@ class Settling:
         end_ms = grid.window_end_ms(self.oldest_open())
         due_ms = end_ms + final_after_ms + STILL_WITHOUT_LINES_MS + FINAL_MARGIN_MS
         return now_ms >= due_ms
+
+
+_all_fields: Callable[[Settling], tuple[Any, ...]] = operator.attrgetter(
+    *(field.name for field in dataclasses.fields(Settling))
+)

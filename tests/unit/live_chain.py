@@ -111,7 +111,7 @@ class LiveChain:
             Alarm(),
             Alarm(),
         )
-        self._series: dict[str, tuple[Cell, Alarm, Alarm, Alarm]] = {}
+        self._groups: dict[str, tuple[Cell, Cell, Alarm, Alarm, Alarm]] = {}
         self._ledgers: dict[tuple[str, int], tuple[Cell, Bag, Cell, Alarm]] = {}
 
     def _clock(self) -> int:
@@ -135,8 +135,8 @@ class LiveChain:
                 ):
                     self._route(closed)
                     if not isinstance(closed, beam.pvalue.TaggedOutput):
-                        cells = self._series.setdefault(
-                            closed[0], (Cell(), Alarm(), Alarm(), Alarm())
+                        cells = self._groups.setdefault(
+                            closed[0], (Cell(), Cell(), Alarm(), Alarm(), Alarm())
                         )
                         self.results += self._settle.process(closed, *cells)
 
@@ -163,8 +163,8 @@ class LiveChain:
         while due := self._close_timer.take_due(at):
             for fired in due:
                 self._close.close_panes(fired, self._gate, self._close_timer)
-        for series, (state, on_time, final, _) in self._series.items():
-            self.results += fire_until(at, self._settle, series, state, on_time, final)
+        for state, away, on_time, final, _ in self._groups.values():
+            self.results += fire_until(at, self._settle, state, away, on_time, final)
 
     def clock(self, at_ms: int) -> None:
         """Lets the clock go on to a time, tick by tick; the watermark stands still."""
@@ -173,9 +173,9 @@ class LiveChain:
             now = timestamp_of(self.now_ms)
             if self._gate_tick.take_due(now):
                 self._close.look_at_the_clock(self._gate, self._close_timer, self._gate_tick)
-            for series, cells in self._series.items():
-                if cells[3].take_due(now):
-                    self.results += self._settle.look_at_the_clock(series, *cells)
+            for name, cells in self._groups.items():
+                if cells[-1].take_due(now):
+                    self.results += self._settle.look_at_the_clock(name, *cells)
             self._fire_timers()
             self.tell_ledger()
 
@@ -192,9 +192,9 @@ class LiveChain:
 
 
 def fire_until(
-    at: Timestamp, settle: _SettleFn, series: str, state: Any, on_time: Alarm, final: Alarm
+    at: Timestamp, settle: _SettleFn, state: Any, away: Any, on_time: Alarm, final: Alarm
 ) -> Iterator[Result]:
-    """Fires the event-time timers of a series, in rounds, and yields the results.
+    """Fires the event-time timers of a group, in rounds, and yields the results.
 
     What is set while others fire comes in the next round, as on Flink in the next bundle.
     """
@@ -202,7 +202,7 @@ def fire_until(
         (fired, settle.emit_final) for fired in final.take_due(at)
     ]:
         for fired, fire in sorted(due, key=lambda one: one[0]):
-            yield from fire(series, fired, state, on_time, final)
+            yield from fire(fired, state, away, on_time, final)
 
 
 def _value(output: Any) -> Any:

@@ -18,7 +18,7 @@ from tests.reference import Record, reference_results
 from tests.unit.live_chain import Alarm, fire_until
 from transforms.beam_time import timestamp_of
 from transforms.grid import Grid
-from transforms.live import SeriesCounts, _SettleFn
+from transforms.live import _SettleFn
 from transforms.timing import DEFAULT_ON_TIME_DELAY_MS, FINAL_MARGIN_MS, Timing
 
 Row = tuple[int, int, int, bool, str | None]
@@ -56,7 +56,7 @@ class Runner:
             series_idle_ms=0,
         )
         self._fn = _SettleFn(Grid(10, 10), "errors", timing, lambda: self._now_ms)
-        self._state = State()
+        self._state, self._away = State(), State()
         self._on_time, self._final, self._tick = Alarm(), Alarm(), Alarm()
 
     def sums(self, *sums: Sum) -> list[Row]:
@@ -66,8 +66,9 @@ class Runner:
             for index, errors, lines in sums
             for row in self._rows(
                 self._fn.process(
-                    ("*", (SeriesCounts(index - 1, errors, lines),)),
+                    ("*", (("*", ((index - 1, errors, lines),)),)),
                     self._state,
+                    self._away,
                     self._on_time,
                     self._final,
                     self._tick,
@@ -83,7 +84,7 @@ class Runner:
             if self._tick.take_due(timestamp_of(self._now_ms)):
                 rows += self._rows(
                     self._fn.look_at_the_clock(
-                        "*", self._state, self._on_time, self._final, self._tick
+                        "*", self._state, self._away, self._on_time, self._final, self._tick
                     )
                 )
         return rows
@@ -95,7 +96,9 @@ class Runner:
     def watermark(self, seconds: int) -> list[Row]:
         """Moves the watermark to the delay after a time; returns what timers due bring out."""
         now = Timestamp(seconds) + Duration(micros=DEFAULT_ON_TIME_DELAY_MS * 1000)
-        return self._rows(fire_until(now, self._fn, "*", self._state, self._on_time, self._final))
+        return self._rows(
+            fire_until(now, self._fn, self._state, self._away, self._on_time, self._final)
+        )
 
     @staticmethod
     def _rows(results: Any) -> list[Row]:

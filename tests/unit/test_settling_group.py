@@ -1,0 +1,151 @@
+"""Series kept together: what is put away comes back when it is needed, and makes no difference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms import settling_group
+from transforms.panes import Counts
+from transforms.series import TOTAL, group_of_series, series_of_key
+from transforms.settling import Settling, Told
+from transforms.settling_group import Away, SettlingGroup
+
+MAX_SILENT = 4
+# Lines in a window, or a window that is over, or one that is final.
+STEPS = st.lists(
+    st.tuples(st.just("add"), st.integers(1, 25), st.integers(0, 2), st.integers(1, 2))
+    | st.tuples(st.sampled_from(["next", "next", "final"])),
+    max_size=60,
+)
+
+
+class Kept:
+    """The state of a group between calls, as the runner keeps it: encoded."""
+
+    def __init__(self) -> None:
+        self.series: str | None = None
+        self.away: str | None = None
+        self.reads = 0
+
+    def open(self) -> SettlingGroup:
+        """The group as it was kept."""
+        stored = None
+        if self.series is not None:
+            stored = {
+                name: (*values[:5], _int_keys(values[5]), *values[6:])
+                for name, values in json.loads(self.series).items()
+            }
+        return SettlingGroup(stored, self._read_away)
+
+    def close(self, group: SettlingGroup) -> None:
+        """Keeps the group."""
+        self.series = json.dumps(group.to_state())
+        if group.away_changed:
+            self.away = json.dumps(group.away)
+
+    def _read_away(self) -> Away | None:
+        self.reads += 1
+        if self.away is None:
+            return None
+        return {name: _int_keys(windows) for name, windows in json.loads(self.away).items()}
+
+
+def _int_keys(windows: dict[str, Any]) -> dict[int, Any]:
+    return {int(index): tuple(window) for index, window in windows.items()}
+
+
+def step(now: Settling, what: tuple[Any, ...], group: SettlingGroup | None = None) -> list[Told]:
+    """Does one step with a series, which may have windows put away in a group."""
+    if what[0] == "add":
+        _, index, errors, lines = what
+        if group is not None:
+            group.bring_back("*", now, index)
+        counts = Counts(errors, lines)
+        return list(now.add(index, counts, now_ms=0, max_silent_windows=MAX_SILENT))
+    if what[0] == "next":
+        told = [] if now.is_too_silent(MAX_SILENT) else list(now.tell_next(MAX_SILENT))
+        if group is not None:
+            group.put_away("*", now)
+        return told
+    if now.oldest_open() >= now.next_index:
+        return []
+    if group is not None:
+        group.bring_back("*", now, now.oldest_open())
+    return list(now.tell_final())
+
+
+@pytest.mark.parametrize("at_hand", [0, 2])
+@given(steps=STEPS)
+def test_what_is_put_away_makes_no_difference(at_hand: int, steps: list[tuple[Any, ...]]) -> None:
+    """A series with windows put away tells what one that has all of them at hand tells."""
+    kept = Kept()
+    alone = Settling.begin(10, now_ms=0)
+    group = kept.open()
+    group.put("*", Settling.begin(10, now_ms=0))
+    kept.close(group)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settling_group, "_WINDOWS_AT_HAND", at_hand)
+        for what in steps:
+            group = kept.open()
+            now = group.get("*")
+            assert now is not None
+            assert step(alone, what) == step(now, what, group)
+            group.put("*", now)
+            kept.close(group)
+
+
+def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
+    """Else a group would read an hour of windows for every bundle."""
+    kept = Kept()
+    group = kept.open()
+    series = Settling.begin(1, now_ms=0)
+    for index in range(1, 40):
+        step(series, ("add", index, 1, 1))
+        step(series, ("next",), group)
+    group.put("*", series)
+    kept.close(group)
+    assert list(range(1, 34)) == sorted(group.away["*"])
+
+    kept.reads = 0
+    group = kept.open()
+    now = group.get("*")
+    assert now is not None
+    step(now, ("add", 40, 1, 1), group)
+    step(now, ("add", 34, 1, 1), group)
+    assert 0 == kept.reads
+
+    step(now, ("add", 33, 1, 1), group)
+    assert 1 == kept.reads
+    assert list(range(1, 33)) == sorted(group.away["*"])
+
+
+def test_a_series_that_is_dropped_leaves_nothing() -> None:
+    """Neither at hand nor away."""
+    kept = Kept()
+    group = kept.open()
+    series = Settling.begin(1, now_ms=0)
+    for index in range(1, 40):
+        step(series, ("add", index, 1, 1))
+        step(series, ("next",), group)
+    group.put("*", series)
+    group.drop("*")
+    kept.close(group)
+
+    assert not kept.open()
+    assert {} == kept.open().away
+
+
+def test_groups() -> None:
+    """The total is alone; a key is always in the same group, whatever the process."""
+    groups = {group_of_series(series_of_key(f"key-{number}")) for number in range(1_000)}
+
+    assert TOTAL == group_of_series(TOTAL)
+    assert 32 == len(groups)
+    assert TOTAL not in groups
+    # By hand: zlib.crc32(b"=api") is 1900150397.
+    assert f"={1900150397 % 32}" == group_of_series("=api")
