@@ -42,7 +42,7 @@ class Told(NamedTuple):
     final: bool
 
 
-# Of a window: error lines, lines, and what was told of it last, namely revision (-1: nothing), error
+# Of a window: error lines and lines, then what was told of it last: revision (-1: nothing), error
 # lines and lines. A plain tuple, since there are very many with many series.
 StoredWindow = tuple[int, int, int, int, int]
 _UNTOLD: StoredWindow = (0, 0, -1, 0, 0)
