@@ -44,7 +44,7 @@ _DEFAULTS = (
 )
 _OF_LIVE_JOBS = ("--streaming",)
 # Workers know the coder of offset ranges once its module is loaded, which is to be first.
-_OF_BATCH_JOBS = ("--beam_plugins=pipeline.sources",)
+_OF_BATCH_JOBS = ("--beam_plugins=transforms.java_coder",)
 
 
 def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> PipelineOptions:

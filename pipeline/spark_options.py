@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
-import pipeline.sources
 from pipeline.config import WORKER
 from pipeline.spark import PROCESS_ENVIRONMENT, SparkRun
+from transforms import java_coder
 
 _WORKER_IDLE_MS = 60_000
 
@@ -33,7 +33,7 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
         # Else a worker ends with its task, and the next task starts another.
         f"--environment_cache_millis={_WORKER_IDLE_MS}",
         # Workers in processes of their own have to know its coder before they see any of our code.
-        f"--beam_plugins={pipeline.sources.__name__}",
+        f"--beam_plugins={java_coder.__name__}",
     ]
     if run.environment == PROCESS_ENVIRONMENT and given.environment_config is None:
         # Found on the PATH of the executors.

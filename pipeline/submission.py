@@ -33,6 +33,7 @@ from pipeline.readers import live_sources
 from pipeline.runner import root_cause
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.stable_ids import StableIds
+from transforms import java_coder
 
 # For ever, at a pause that spares the brokers.
 _RETRIES = 2_147_483_647
@@ -147,6 +148,8 @@ def _options(
         f"--job_endpoint={job_endpoint}",
         "--environment_type=PROCESS",
         f"--environment_config={worker}",
+        # Workers have to know the coder of records before they are given any.
+        f"--beam_plugins={java_coder.__name__}",
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",

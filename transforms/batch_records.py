@@ -10,7 +10,6 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms.batches import RecordBatch, batches_of
 from transforms.beam_time import timestamp_of
 from transforms.encoded_records import decode_batches
-from transforms.java_coder import java_element_type  # noqa: F401 - its coder, for workers
 
 # Enough that what a batch costs is little for each of its records, also where they are shared
 # among partitions, and little in memory.
