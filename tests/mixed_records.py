@@ -70,7 +70,7 @@ def mixed_records(seed: int, count: int, *, start_ms: int) -> list[Sent]:
             timestamp_ms = _FORGED_MS[kind]
         elif kind == 3:
             value = b'{"level":"error","pad":"%s"}' % (b"x" * 500)
-        headers = (("n", b"%d" % number), ("none", None)) if kind < 4 else ()
+        headers = (("n", b"%d" % number), ("empty", b"")) if kind < 4 else ()
         records.append(Sent(timestamp_ms, value, chance.randrange(PARTITIONS), b"k", headers))
     return records
 

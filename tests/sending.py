@@ -17,7 +17,7 @@ class Sent(NamedTuple):
     value: bytes | None
     partition: int = 0
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def send(kafka: EmbeddedKafka, topic: str, records: Iterable[Sent]) -> None:
