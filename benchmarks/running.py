@@ -126,6 +126,8 @@ class Told:
 
 def end_on_signals() -> None:
     """Makes SIGTERM and SIGHUP end this process as Ctrl-C does: what it has started ends too."""
+    # A shell starts what is to run in the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
 

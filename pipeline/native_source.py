@@ -39,6 +39,10 @@ _READ_SECONDS = 0.1
 # for ever.
 _ROUND_SECONDS = 0.4
 _SHORTEST_CALL_SECONDS = 0.02
+# While much is left to be read nobody waits for the newest result, and what is counted of more
+# lines at a time is less: series of keys are handed on once for each pane and call.
+_CATCH_UP_FACTOR = 3
+_CATCH_UP_RECORDS = 100_000
 # Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
 _IDLE_PAUSE = Duration(1)
 # A bounded read knows that there is more; when none comes for so long, something is wrong.
@@ -253,7 +257,9 @@ class _TailFn(_ReadFn):
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
                     self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
-                if batch is None or time.monotonic() - started > call_seconds:
+                if batch is None or time.monotonic() - started > call_seconds * (
+                    _CATCH_UP_FACTOR if reader.known_to_wait() > _CATCH_UP_RECORDS else 1
+                ):
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)
                     # Others may have much to read: an idle partition does not keep them waiting.

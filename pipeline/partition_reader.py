@@ -193,6 +193,11 @@ class PartitionReader:
         self.caught_up_ms = asked_ms if self.next_offset >= end else 0
         return end
 
+    def known_to_wait(self) -> int:
+        """How many offsets of the partition are not read yet, as of the last answer of a broker."""
+        _, end = self._consumer.get_watermark_offsets(self._place(), cached=True)
+        return max(0, end - self.next_offset)
+
     def skip_expired(self) -> tuple[int, int]:
         """Goes on with the first record that there is; gives the offsets (first, last) left out.
 

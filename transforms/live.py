@@ -147,27 +147,25 @@ class _ClosePanesFn(beam.DoFn):
             gate.write(now.to_state())
 
         bound = self._bound(keys, now, bundle)
-        added: dict[str, dict[int, list[int]]] = {}
-        for key, pane, errors, lines in bundle.panes:
+        total: dict[int, list[int]] = {}
+        of_keys: dict[str, list[tuple[int, int, int]]] = {}
+        suspects = [(one.key, one.pane, 1, 1) for one in bundle.suspects if one.pane in open_panes]
+        for key, pane, errors, lines in (*bundle.panes, *suspects):
             if not errors and pane not in open_panes:
                 # Final windows stay as they are, and no error line is lost.
                 continue
-            for series in self._series(key, bound):
-                counts = added.setdefault(series, {}).setdefault(pane, [0, 0])
-                counts[0] += errors
-                counts[1] += lines
-        for suspect in bundle.suspects:
-            if suspect.pane in open_panes:
-                for series in self._series(suspect.key, bound):
-                    counts = added.setdefault(series, {}).setdefault(suspect.pane, [0, 0])
-                    counts[0] += 1
-                    counts[1] += 1
+            counts = total.get(pane)
+            if counts is None:
+                counts = total[pane] = [0, 0]
+            counts[0] += errors
+            counts[1] += lines
+            if key is not None:
+                of_keys.setdefault(self._series(key, bound), []).append((pane, errors, lines))
+        if total:
+            yield TOTAL, ((TOTAL, tuple((pane, *counts) for pane, counts in total.items())),)
         groups: dict[str, list[tuple[str, SeriesCounts]]] = {}
-        for series, by_pane in added.items():
-            counts_of_series = tuple(
-                (pane, errors, lines) for pane, (errors, lines) in by_pane.items()
-            )
-            groups.setdefault(group_of_series(series), []).append((series, counts_of_series))
+        for series, added in of_keys.items():
+            groups.setdefault(group_of_series(series), []).append((series, tuple(added)))
         for group, of_group in groups.items():
             yield group, tuple(of_group)
         if bundle.suspects:
@@ -187,13 +185,11 @@ class _ClosePanesFn(beam.DoFn):
             keys.write(bound.last_panes)
         return bound
 
-    def _series(self, key: str | None, bound: KeyBound | None) -> Sequence[str]:
-        if key is None or bound is None:
-            return (TOTAL,)
-        if bound.has(key):
-            return TOTAL, series_of_key(key)
+    def _series(self, key: str, bound: KeyBound | None) -> str:
+        if bound is not None and bound.has(key):
+            return series_of_key(key)
         self._other_lines.inc()
-        return TOTAL, series_of_key(OTHER)
+        return series_of_key(OTHER)
 
     def _decide(self, suspects: Sequence[Suspect], open_panes: set[int]) -> Iterator[Any]:
         outcomes: dict[tuple[str, int], list[tuple[int, int, bool]]] = {}
@@ -365,7 +361,8 @@ class _SettleFn(beam.DoFn):
         for pane, errors, lines in added:
             counts = Counts(errors, lines)
             for index in self._grid.windows_of(pane):
-                group.bring_back(series, now, index)
+                if index < now.away_before:
+                    group.bring_back(series, now, index)
                 told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
         yield from self._results(series, told)
         self._skipped.inc(now.skipped - before[0])

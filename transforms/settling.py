@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from transforms.clock import was_away
@@ -119,8 +119,8 @@ class Settling:
 
     def add(
         self, index: int, counts: Counts, *, now_ms: int, max_silent_windows: int
-    ) -> Iterator[Told]:
-        """Takes in what was counted in a window; tells what no later call will."""
+    ) -> Iterable[Told]:
+        """Takes in what was counted in a window; gives what no later call will tell."""
         self.line_ms = now_ms
         if self.gaps and self.gaps[-1][0] <= index < self.gaps[-1][1] == self.next_index:
             # The silence ended here already; lines of one moment come in any order.
@@ -131,14 +131,15 @@ class Settling:
                 self.gaps.append((start, index))
         if self.started and index < self.next_index:
             self.late_lines += counts.lines
-            yield from self._add_late(index, counts, max_silent_windows)
-            return
+            return list(self._add_late(index, counts, max_silent_windows))
         self._count(index, counts, told=False)
-        self.newest = max(self.newest, index)
+        if index > self.newest:
+            self.newest = index
         if not self.started:
             self.first = self.next_index = self.next_final = self.held = min(self.first, index)
         elif self.is_too_silent(max_silent_windows):
             self._end_silence()
+        return ()
 
     def _add_late(self, index: int, counts: Counts, max_silent_windows: int) -> Iterator[Told]:
         if index < self.next_final:

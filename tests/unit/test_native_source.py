@@ -75,6 +75,11 @@ class Reader:
         self.caught_up_ms = 0
         self.trouble = "connection refused"
         self.skipped = 0
+        self.waiting = 0
+
+    def known_to_wait(self) -> int:
+        """What the test says."""
+        return self.waiting
 
     def read(self, timeout_seconds: float) -> MessageBatch | None:
         """The next outcome; a number is an offset that holds no record and nothing after it."""
@@ -224,6 +229,19 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
 
     assert watermark_ms == milliseconds_of(estimator.current_watermark())
     assert Restriction(start, NO_END) == tracker.residual
+
+
+@pytest.mark.parametrize(("waiting", "expected"), [(0, 5), (100_000, 5), (100_001, 13)])
+def test_a_call_is_longer_while_much_is_waiting(
+    monkeypatch: pytest.MonkeyPatch, waiting: int, expected: int
+) -> None:
+    """0.4 s, or three times as long; a batch takes a tenth of a second here."""
+    reader = Reader([batch(offset) for offset in range(100)])
+    reader.waiting = waiting
+
+    offsets, _ = play_tail(monkeypatch, reader, ManualWatermarkEstimator(native_source._LONG_AGO))
+
+    assert expected == len(offsets)
 
 
 @given(
