@@ -32,8 +32,8 @@ from pipeline.errors import ErrorWindowsError
 from pipeline.local.kafka_broker import EmbeddedKafka
 
 _START_TIMEOUT_SECONDS = 180.0
-# At first, windows hold lines of the trickle, and a JVM compiles.
-_WARM_UP_SECONDS = 20.0
+# At first, windows reach back to before the system read at all, and a JVM compiles.
+_WARM_UP_SECONDS = 40.0
 _AFTER_SECONDS = 15.0
 _STOP_SECONDS = 60.0
 _SLIDE_SECONDS = 1
