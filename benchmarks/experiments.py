@@ -18,6 +18,7 @@ PEERS = (
     *("Bytewax", "Quix Streams", "Pathway", "Faust"),
 )
 _SWEPT = ("native on Flink", "beam on Flink", "Flink SQL", "bare loop", "bare loops")
+_LONG = ("native on Flink", "native on DirectRunner", "beam on Flink")
 # Of a slow system fewer lines say the same, and take minutes instead of an hour.
 _SLOW = {"Beam textbook on Flink": 5, "Quix Streams": 5, "Faust": 20}
 
@@ -53,6 +54,9 @@ def plan(lines: int, rounds: int, sweep_rounds: int) -> list[Variant]:
     # Half of them: these are many runs, of which each only stands beside its neighbours.
     swept = dataclasses.replace(base, lines=lines // 2)
     variants = [Variant("throughput", "", base, OURS + PEERS + CEILINGS, rounds)]
+
+    longer = dataclasses.replace(base, lines=lines * 20 // 3)
+    variants.append(Variant("long backlog", "", longer, _LONG, 1))
 
     def sweep(experiment: str, label: str, workload: Workload) -> None:
         variants.append(Variant(experiment, label, workload, _SWEPT, sweep_rounds))

@@ -81,6 +81,8 @@ def to_markdown(raw: dict[str, Any], plot: str, note: str = "") -> str:
         parts.append("")
     if raw.get("sustained"):
         parts.append(sustained_report.to_markdown(raw["sustained"]))
+    if "long backlog" in by_experiment:
+        parts.append(_long_backlog(by_experiment["long backlog"]))
     if "catch-up" in by_experiment:
         parts.append(_catch_up(by_experiment["catch-up"]))
     for experiment, title in _SWEEPS.items():
@@ -161,6 +163,22 @@ def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
         )
     lines += ["", *(f"- {name}: {what}." for name, what in systems.items() if name in grouped), ""]
     return "\n".join(lines)
+
+
+def _long_backlog(runs: list[Run]) -> str:
+    lines = [
+        "## A long backlog\n",
+        f"{_counts(runs)} lines in {_partitions(runs)} partitions, else as above.\n",
+        "| system | thousand lines/s | MB, all / Python | table |",
+        "|---|---|---|---|",
+    ]
+    for name, of_system in _by_system(runs).items():
+        lines.append(
+            f"| {name} | {_rates(of_system)} "
+            f"| {max(one['peak_mb'] for one in of_system):,.0f} / "
+            f"{max(one['python_peak_mb'] for one in of_system):,.0f} | {_right(of_system)} |"
+        )
+    return "\n".join([*lines, ""])
 
 
 def _catch_up(runs: list[Run]) -> str:

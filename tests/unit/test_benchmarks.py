@@ -187,3 +187,16 @@ def test_quantiles_are_values_that_were_seen() -> None:
     values = [float(value) for value in range(1, 101)]
 
     assert [50, 99, 100] == [sustained_report.quantile(values, one) for one in (0.5, 0.99, 1)]
+
+
+def test_a_long_backlog_is_about_memory() -> None:
+    """The highest of several runs counts."""
+    runs = [
+        _run("native on Flink", 10.0, experiment="long backlog", python_peak_mb=megabytes)
+        for megabytes in (400, 420)
+    ]
+
+    page = report.to_markdown(_raw(*runs), "plot.svg")
+
+    assert "1,000,000 lines in 2 partitions, else as above." in page
+    assert "| native on Flink | 100 (100-100) | 500 / 420 | exact |" in page
