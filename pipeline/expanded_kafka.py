@@ -8,7 +8,8 @@ can be left out. Then Python writes and reads values that only Java has a coder 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
 
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
@@ -21,6 +22,11 @@ _DESCRIPTOR_MAKER = "GenerateKafkaSourceDescriptor"
 _CONVERTER = "Convert to ExternalKafkaRecord"
 # Java's coders are classes, and stand in the graph in Java's own serial form.
 _RECORD_CODER = b"org.apache.beam.sdk.io.kafka.KafkaRecordCoder"
+
+
+_Ends = Callable[[beam_runner_api_pb2.PTransform], Mapping[str, str]]
+_INPUTS: _Ends = operator.attrgetter("inputs")
+_OUTPUTS: _Ends = operator.attrgetter("outputs")
 
 
 def cut_off_descriptor_maker(
@@ -47,14 +53,7 @@ def cut_off_descriptor_maker(
             "bounded read does not know. Use --java_runtime=locked."
         )
     (descriptors,) = makers[0].outputs.values()
-    removed: set[str] = set()
-    unread = [descriptors]
-    while unread:
-        collection = unread.pop()
-        for name, transform in transforms.items():
-            if name not in removed and collection in transform.outputs.values():
-                removed.add(name)
-                unread.extend(transform.inputs.values())
+    removed = _linked(transforms, descriptors, _OUTPUTS, _INPUTS)
     for transform in _remove(removed, components, root, keep=descriptors):
         transform.inputs[DESCRIPTORS] = descriptors
     coder = components.coders[components.pcollections[descriptors].coder_id]
@@ -87,19 +86,30 @@ def cut_off_converter(
     coder = components.coders[components.pcollections[records].coder_id]
     if records not in sources[0].outputs.values() or _RECORD_CODER not in coder.spec.payload:
         return None
-    removed: set[str] = set()
-    unread = [records]
-    while unread:
-        collection = unread.pop()
-        for name, transform in transforms.items():
-            if name not in removed and collection in transform.inputs.values():
-                removed.add(name)
-                unread.extend(transform.outputs.values())
+    removed = _linked(transforms, records, _INPUTS, _OUTPUTS)
     _remove(removed, components, root, keep=records)
     (output,) = root.outputs
     root.outputs[output] = records
     payload: bytes = coder.spec.payload
     return payload
+
+
+def _linked(
+    transforms: Mapping[str, beam_runner_api_pb2.PTransform],
+    collection: str,
+    near: _Ends,
+    far: _Ends,
+) -> set[str]:
+    """The transforms on one side of a collection, by way of the collections between them."""
+    found: set[str] = set()
+    unread = [collection]
+    while unread:
+        one = unread.pop()
+        for name, transform in transforms.items():
+            if name not in found and one in near(transform).values():
+                found.add(name)
+                unread.extend(far(transform).values())
+    return found
 
 
 def _remove(

@@ -99,8 +99,8 @@ def test_what_is_put_away_makes_no_difference(at_hand: int, steps: list[tuple[An
             kept.close(group)
 
 
-def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
-    """Else a group would read an hour of windows for every bundle."""
+def told_39_windows() -> tuple[Kept, SettlingGroup]:
+    """A group with one series, whose windows 1 to 39 hold a line each and have been told."""
     kept = Kept()
     group = kept.open()
     series = Settling.begin(1, now_ms=0)
@@ -108,6 +108,12 @@ def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
         step(series, ("add", index, 1, 1))
         step(series, ("next",), group)
     group.put("*", series)
+    return kept, group
+
+
+def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
+    """Else a group would read an hour of windows for every bundle."""
+    kept, group = told_39_windows()
     kept.close(group)
     assert list(range(1, 34)) == sorted(group.away["*"])
 
@@ -126,13 +132,7 @@ def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
 
 def test_a_series_that_is_dropped_leaves_nothing() -> None:
     """Neither at hand nor away."""
-    kept = Kept()
-    group = kept.open()
-    series = Settling.begin(1, now_ms=0)
-    for index in range(1, 40):
-        step(series, ("add", index, 1, 1))
-        step(series, ("next",), group)
-    group.put("*", series)
+    kept, group = told_39_windows()
     group.drop("*")
     kept.close(group)
 
