@@ -158,8 +158,7 @@ def _throughput(runs: list[Run], systems: dict[str, str], plot: str) -> str:
             f"| {name}{note} | {_rates(of_system)} | {share} "
             f"| {statistics.median(one['start_seconds'] for one in of_system):.1f} "
             f"| {starting:.1f} / {counting:.1f} "
-            f"| {max(one['peak_mb'] for one in of_system):,.0f} / "
-            f"{max(one['python_peak_mb'] for one in of_system):,.0f} | {_right(of_system)} |"
+            f"| {_memory(of_system)} | {_right(of_system)} |"
         )
     lines += ["", *(f"- {name}: {what}." for name, what in systems.items() if name in grouped), ""]
     return "\n".join(lines)
@@ -174,9 +173,7 @@ def _long_backlog(runs: list[Run]) -> str:
     ]
     for name, of_system in _by_system(runs).items():
         lines.append(
-            f"| {name} | {_rates(of_system)} "
-            f"| {max(one['peak_mb'] for one in of_system):,.0f} / "
-            f"{max(one['python_peak_mb'] for one in of_system):,.0f} | {_right(of_system)} |"
+            f"| {name} | {_rates(of_system)} | {_memory(of_system)} | {_right(of_system)} |"
         )
     return "\n".join([*lines, ""])
 
@@ -241,6 +238,12 @@ def _rates(runs: Sequence[Run]) -> str:
         if len(rates) > 1
         else f"{median:,.0f}"
     )
+
+
+def _memory(runs: Sequence[Run]) -> str:
+    """The most megabytes in any run: of all processes, and of those that run Python."""
+    everything, python = (max(run[peak] for run in runs) for peak in ("peak_mb", "python_peak_mb"))
+    return f"{everything:,.0f} / {python:,.0f}"
 
 
 def _cell(runs: Sequence[Run]) -> str:

@@ -257,8 +257,13 @@ class _TailFn(_ReadFn):
                         return
                 elif reader.look_for_end() is not None and reader.caught_up_ms:
                     self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
-                if batch is None or time.monotonic() - started > call_seconds * (
-                    _CATCH_UP_FACTOR if reader.known_to_wait() > _CATCH_UP_RECORDS else 1
+                seconds = time.monotonic() - started
+                if batch is None or (
+                    seconds > call_seconds
+                    and (
+                        seconds > call_seconds * _CATCH_UP_FACTOR
+                        or reader.known_to_wait() <= _CATCH_UP_RECORDS
+                    )
                 ):
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)

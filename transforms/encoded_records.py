@@ -26,7 +26,6 @@ _NO_HEADERS = b"\0\0\0\0"
 # Whether key and value are there, and two bytes of the value's length.
 _NO_KEY = b"\0\1"
 _ONE_BYTE_LENGTHS = 1 << 7
-_TWO_BYTE_LENGTHS = 1 << 14
 _NO_HEADER_LIST: Sequence[Any] = ()
 
 
@@ -137,8 +136,6 @@ def _decode_table(
         return None
     offsets = _numbers(table[:, :after_offset]).tolist()
     timestamps_ms = _numbers(table[:, after_offset:after_timestamp]).tolist()
-    if timestamps_ms[0] < 0:
-        return None
     at = start + after_headers
     values = _keyless_values(table[:, after_headers:], lengths - at, records, at)
     nothing = [_NO_HEADER_LIST] * len(records)

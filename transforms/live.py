@@ -342,7 +342,7 @@ class _SettleFn(beam.DoFn):
         name, added = element
         now_ms = self._clock_ms()
         group = SettlingGroup(state.read(), away.read)
-        if not group:
+        if not group.series:
             tick.set(timestamp_of(now_ms + self._tick_ms(name)))
         for series, counts in added:
             yield from self._add(group, series, counts, now_ms)
@@ -352,24 +352,23 @@ class _SettleFn(beam.DoFn):
         self, group: SettlingGroup, series: str, added: SeriesCounts, now_ms: int
     ) -> Iterator[Result]:
         max_silent = self._max_silent_windows(series)
-        now = group.get(series)
+        now = group.series.get(series)
         if now is None:
             oldest = min(pane for pane, _, _ in added)
-            now = Settling.begin(oldest + 1, now_ms)
+            now = group.series[series] = Settling.begin(oldest + 1, now_ms)
         before = (now.skipped, now.late_lines, now.too_late_lines)
         told: list[Told] = []
         for pane, errors, lines in added:
             counts = Counts(errors, lines)
             for index in self._grid.windows_of(pane):
                 if index < now.away_before:
-                    group.bring_back(series, now, index)
+                    group.bring_back(series, index)
                 told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
         yield from self._results(series, told)
         self._skipped.inc(now.skipped - before[0])
         if series == TOTAL:
             self._late_lines.inc(now.late_lines - before[1])
             self._lost_lines.inc(now.too_late_lines - before[2])
-        group.put(series, now)
 
     @userstate.on_timer(_ON_TIME)  # type: ignore[untyped-decorator]
     def emit_on_time(
@@ -383,15 +382,14 @@ class _SettleFn(beam.DoFn):
         """Tells amended windows and those that are over, and looks forward to the next one."""
         group = SettlingGroup(state.read(), away.read)
         fired_ms, now_ms = milliseconds_of(fired), self._clock_ms()
-        for series, now in group.all():
+        for series, now in group.series.items():
             max_silent = self._max_silent_windows(series)
             now.reached_ms = now_ms
             while (
                 not now.is_too_silent(max_silent) and self._on_time_ms(now.next_index) <= fired_ms
             ):
                 yield from self._results(series, now.tell_next(max_silent))
-            group.put_away(series, now)
-            group.put(series, now)
+            group.put_away(series)
         self._keep(group, state, away, on_time, final)
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
@@ -406,12 +404,11 @@ class _SettleFn(beam.DoFn):
         """Tells windows for the last time that the watermark is past by the allowed lateness."""
         group = SettlingGroup(state.read(), away.read)
         fired_ms = milliseconds_of(fired)
-        for series, now in group.all():
+        for series, now in group.series.items():
             while (
                 now.oldest_open() < now.next_index and self._final_ms(now.oldest_open()) <= fired_ms
             ):
                 yield from self._finals(group, series, now)
-            group.put(series, now)
         self._keep(group, state, away, on_time, final)
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
@@ -427,15 +424,14 @@ class _SettleFn(beam.DoFn):
         """Tells what the watermark would have, where that stands still; early results."""
         group = SettlingGroup(state.read(), away.read)
         now_ms, tick_ms = self._clock_ms(), self._tick_ms(name)
-        for series, now in group.all():
+        # Copied, because what is over is dropped.
+        for series, now in list(group.series.items()):
             yield from self._look(group, series, now, on_time, now_ms, tick_ms)
             if now.is_over(self._max_silent_windows(series)):
                 # All is final and told: the next line begins anew.
                 group.drop(series)
-            else:
-                group.put(series, now)
         self._keep(group, state, away, on_time, final)
-        if group:
+        if group.series:
             tick.set(timestamp_of(now_ms + tick_ms))
 
     def _look(
@@ -467,7 +463,7 @@ class _SettleFn(beam.DoFn):
             yield from self._results(series, now.tell_early(now_ms, early_ms))
 
     def _finals(self, group: SettlingGroup, series: str, now: Settling) -> Iterator[Result]:
-        group.bring_back(series, now, now.oldest_open())
+        group.bring_back(series, now.oldest_open())
         yield from self._results(series, now.tell_final())
 
     def _keep(
@@ -479,16 +475,17 @@ class _SettleFn(beam.DoFn):
         final: userstate.RuntimeTimer,
     ) -> None:
         """Writes what changed, and sets the timers for what is due next in any series."""
-        if group.away_changed:
-            away.write(group.away)
-        if not group:
+        if not group.series:
             # Also when a timer fires for what was forgotten meanwhile.
             state.clear()
+            away.clear()
             return
+        if group.away_changed:
+            away.write(group.away)
         state.write(group.to_state())
         now_ms = self._clock_ms()
         next_indices, oldest_indices = [], []
-        for series, now in group.all():
+        for series, now in group.series.items():
             if not now.is_too_silent(self._max_silent_windows(series)):
                 next_indices.append(now.next_index)
             oldest = now.oldest_open()

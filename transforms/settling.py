@@ -263,11 +263,6 @@ class Settling:
         """Whether a window has to be looked for elsewhere before anything is done with it."""
         return self.next_final <= index < self.away_before and index not in self.windows
 
-    def bring_back(self, index: int, window: StoredWindow | None) -> None:
-        """Takes a window back that had been put away, if it had."""
-        if window is not None:
-            self.windows[index] = window
-
     def oldest_open(self) -> int:
         """The oldest window that is not final."""
         index = self.next_final

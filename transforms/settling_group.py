@@ -7,7 +7,7 @@ those, and they are read and written once a slide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from transforms.settling import Settling, StoredWindow
@@ -18,9 +18,10 @@ _WINDOWS_AT_HAND = 6
 
 
 class SettlingGroup:
-    """The series of a group.
+    """The series of a group, by name.
 
     Attributes:
+      series: all of them; new ones are put there.
       away_changed: whether what is put away has to be stored again.
     """
 
@@ -28,61 +29,45 @@ class SettlingGroup:
         self, stored: dict[str, tuple[Any, ...]] | None, read_away: Callable[[], Away | None]
     ) -> None:
         """Takes up what `to_state` gave; what is put away is read when it is needed."""
-        self._series = dict(stored or {})
+        self.series = {name: Settling.from_state(values) for name, values in (stored or {}).items()}
         self._read_away = read_away
         self._away: Away | None = None
         self.away_changed = False
 
-    def __bool__(self) -> bool:
-        """Whether there are any series."""
-        return bool(self._series)
-
-    def get(self, series: str) -> Settling | None:
-        """A series as it was last put; None if it is not known."""
-        stored = self._series.get(series)
-        return None if stored is None else Settling.from_state(stored)
-
-    def all(self) -> Iterator[tuple[str, Settling]]:
-        """All series; they may be put and dropped meanwhile."""
-        for series, stored in list(self._series.items()):
-            yield series, Settling.from_state(stored)
-
-    def put(self, series: str, now: Settling) -> None:
-        """Keeps the state of a series."""
-        self._series[series] = now.to_state()
-
-    def drop(self, series: str) -> None:
+    def drop(self, name: str) -> None:
         """Forgets a series."""
-        del self._series[series]
-        if self.away.pop(series, None) is not None:
+        del self.series[name]
+        if self.away.pop(name, None) is not None:
             self.away_changed = True
 
-    def put_away(self, series: str, now: Settling) -> None:
+    def put_away(self, name: str) -> None:
         """Keeps windows apart that are hardly touched any more."""
-        windows = now.put_away(_WINDOWS_AT_HAND)
+        windows = self.series[name].put_away(_WINDOWS_AT_HAND)
         if windows:
-            self.away.setdefault(series, {}).update(windows)
+            self.away.setdefault(name, {}).update(windows)
             self.away_changed = True
 
-    def bring_back(self, series: str, now: Settling, index: int) -> None:
+    def bring_back(self, name: str, index: int) -> None:
         """Brings a window back that may be put away."""
-        if now.may_be_away(index):
-            windows = self.away.get(series, {})
-            window = windows.pop(index, None)
-            if window is not None:
-                self.away_changed = True
-                now.bring_back(index, window)
-                if not windows:
-                    del self.away[series]
+        now = self.series[name]
+        if not now.may_be_away(index):
+            return
+        windows = self.away.get(name, {})
+        window = windows.pop(index, None)
+        if window is not None:
+            self.away_changed = True
+            now.windows[index] = window
+            if not windows:
+                del self.away[name]
 
     @property
     def away(self) -> Away:
         """What is put away, by series and window."""
         if self._away is None:
             stored = self._read_away() or {}
-            self._away = {series: dict(windows) for series, windows in stored.items()}
+            self._away = {name: dict(windows) for name, windows in stored.items()}
         return self._away
 
     def to_state(self) -> dict[str, tuple[Any, ...]]:
         """The series as plain values, but for what is put away."""
-        return self._series
+        return {name: now.to_state() for name, now in self.series.items()}

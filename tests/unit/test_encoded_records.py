@@ -65,6 +65,13 @@ def test_neither_key_nor_value_nor_time() -> None:
     assert [Record("t", 0, 5, -1, None, None)] == decoded(decode_batches([encoded]))
 
 
+def test_no_record_has_a_time() -> None:
+    """As topics of before Kafka 0.10 give them; all numbers are ten bytes long then."""
+    records = [Record("t", 0, offset, -1, None, b"line") for offset in range(5)]
+
+    assert records == decoded(decode_batches([encode_record(record) for record in records]))
+
+
 @given(topics(), st.randoms())
 def test_records_come_back_as_they_were(records: list[Record], chance: object) -> None:
     """In one batch for each partition, in the order of the offsets, however they came."""

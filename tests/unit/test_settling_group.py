@@ -64,18 +64,18 @@ def step(now: Settling, what: tuple[Any, ...], group: SettlingGroup | None = Non
     if what[0] == "add":
         _, index, errors, lines = what
         if group is not None:
-            group.bring_back("*", now, index)
+            group.bring_back("*", index)
         counts = Counts(errors, lines)
         return list(now.add(index, counts, now_ms=0, max_silent_windows=MAX_SILENT))
     if what[0] == "next":
         told = [] if now.is_too_silent(MAX_SILENT) else list(now.tell_next(MAX_SILENT))
         if group is not None:
-            group.put_away("*", now)
+            group.put_away("*")
         return told
     if now.oldest_open() >= now.next_index:
         return []
     if group is not None:
-        group.bring_back("*", now, now.oldest_open())
+        group.bring_back("*", now.oldest_open())
     return list(now.tell_final())
 
 
@@ -86,16 +86,13 @@ def test_what_is_put_away_makes_no_difference(at_hand: int, steps: list[tuple[An
     kept = Kept()
     alone = Settling.begin(10, now_ms=0)
     group = kept.open()
-    group.put("*", Settling.begin(10, now_ms=0))
+    group.series["*"] = Settling.begin(10, now_ms=0)
     kept.close(group)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settling_group, "_WINDOWS_AT_HAND", at_hand)
         for what in steps:
             group = kept.open()
-            now = group.get("*")
-            assert now is not None
-            assert step(alone, what) == step(now, what, group)
-            group.put("*", now)
+            assert step(alone, what) == step(group.series["*"], what, group)
             kept.close(group)
 
 
@@ -103,11 +100,10 @@ def told_39_windows() -> tuple[Kept, SettlingGroup]:
     """A group with one series, whose windows 1 to 39 hold a line each and have been told."""
     kept = Kept()
     group = kept.open()
-    series = Settling.begin(1, now_ms=0)
+    series = group.series["*"] = Settling.begin(1, now_ms=0)
     for index in range(1, 40):
         step(series, ("add", index, 1, 1))
         step(series, ("next",), group)
-    group.put("*", series)
     return kept, group
 
 
@@ -119,8 +115,7 @@ def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
 
     kept.reads = 0
     group = kept.open()
-    now = group.get("*")
-    assert now is not None
+    now = group.series["*"]
     step(now, ("add", 40, 1, 1), group)
     step(now, ("add", 34, 1, 1), group)
     assert 0 == kept.reads
@@ -136,7 +131,7 @@ def test_a_series_that_is_dropped_leaves_nothing() -> None:
     group.drop("*")
     kept.close(group)
 
-    assert not kept.open()
+    assert {} == kept.open().series
     assert {} == kept.open().away
 
 

@@ -13,6 +13,7 @@ from pipeline.offset_ranges import OffsetRange
 from pipeline.sources import encode_descriptor
 
 PAR_DO = "beam:transform:pardo:v1"
+READ = "beam:transform:read:v1"
 
 
 def test_a_descriptor_is_a_row_of_seven_fields_with_nulls_for_times_and_servers() -> None:
@@ -22,23 +23,37 @@ def test_a_descriptor_is_a_row_of_seven_fields_with_nulls_for_times_and_servers(
     assert expected == encode_descriptor(OffsetRange("t8", 3, 5, 300))
 
 
-def _expanded(
-    maker_name: str,
-) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
+# Id, label, URN, inputs, outputs and parts.
+Transform = tuple[str, str, str, dict[str, str], dict[str, str], list[str]]
+
+
+def _components(*transforms: Transform) -> beam_runner_api_pb2.Components:
+    """Transforms and no collections."""
     components = beam_runner_api_pb2.Components()
-    for name, label, inputs, outputs in (
-        ("create", "Read/Create", {}, {"out": "seed"}),
-        ("make", f"Read/ParDo({maker_name})", {"in": "seed"}, {"out": "descriptors"}),
-        ("read", "Read/ReadSourceDescriptors", {"in": "descriptors"}, {"out": "records"}),
-    ):
+    for name, label, urn, inputs, outputs, parts in transforms:
         components.transforms[name].CopyFrom(
             beam_runner_api_pb2.PTransform(
                 unique_name=label,
-                spec=beam_runner_api_pb2.FunctionSpec(urn=PAR_DO),
+                spec=beam_runner_api_pb2.FunctionSpec(urn=urn),
                 inputs=inputs,
                 outputs=outputs,
+                subtransforms=parts,
             )
         )
+    return components
+
+
+def _expanded(
+    maker_name: str,
+) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
+    components = _components(
+        ("create", "Read/Create", PAR_DO, {}, {"out": "seed"}, []),
+        ("make", f"Read/ParDo({maker_name})", PAR_DO, {"in": "seed"}, {"out": "descriptors"}, []),
+        (
+            *("read", "Read/ReadSourceDescriptors", PAR_DO),
+            *({"in": "descriptors"}, {"out": "records"}, []),
+        ),
+    )
     for name in ("seed", "descriptors", "records"):
         components.pcollections[name].coder_id = f"{name}-coder"
     components.coders["descriptors-coder"].spec.payload = b"java"
@@ -77,29 +92,16 @@ def test_a_connector_that_is_built_otherwise_is_refused() -> None:
     assert expected == str(caught.value)
 
 
-READ = "beam:transform:read:v1"
-
-
 def _with_converter(
     *, source: str = READ, coder: bytes = b"..org.apache.beam.sdk.io.kafka.KafkaRecordCoder.."
 ) -> tuple[beam_runner_api_pb2.Components, beam_runner_api_pb2.PTransform]:
     """A read that makes rows of its records in two steps, the first of two parts."""
-    components = beam_runner_api_pb2.Components()
-    for name, label, urn, inputs, outputs, parts in (
+    components = _components(
         ("read", "Read/Source", source, {}, {"out": "records"}, []),
         ("convert", "Convert to ExternalKafkaRecord", "", {"in": "records"}, {"o": "java"}, ["do"]),
         ("do", "Convert to ExternalKafkaRecord/Do", PAR_DO, {"in": "records"}, {"o": "java"}, []),
         ("rows", "Convert.ConvertTransform", PAR_DO, {"in": "java"}, {"out": "rows"}, []),
-    ):
-        components.transforms[name].CopyFrom(
-            beam_runner_api_pb2.PTransform(
-                unique_name=label,
-                spec=beam_runner_api_pb2.FunctionSpec(urn=urn),
-                inputs=inputs,
-                outputs=outputs,
-                subtransforms=parts,
-            )
-        )
+    )
     for name in ("records", "java", "rows"):
         components.pcollections[name].coder_id = f"{name}-coder"
     components.coders["records-coder"].spec.payload = coder
