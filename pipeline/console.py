@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import select
 import shutil
 import sys
 import types
@@ -224,6 +225,23 @@ class LiveTable:
         traceback: types.TracebackType | None,
     ) -> None:
         self._end_silence()
+
+
+def print_json(lines: Iterable[str], *, out: TextIO) -> None:
+    """Prints lines of ASCII as soon as possible, and none of them in part.
+
+    As many at a time as a pipe takes in one piece: with PYTHONUNBUFFERED, Python loses the rest of
+    a longer write that a signal interrupts.
+    """
+    block = ""
+    for line in lines:
+        if block and len(block) + len(line) >= select.PIPE_BUF:
+            out.write(block)
+            out.flush()
+            block = ""
+        block += f"{line}\n"
+    out.write(block)
+    out.flush()
 
 
 def print_lines(path: str, err: TextIO) -> None:

@@ -24,8 +24,9 @@ from pipeline.live_config import MAX_PARALLELISM, LiveConfig
 from pipeline.local.jar_lock import read_lock
 
 FILE_NAME = "job.json"
-# 3: series are settled in groups; 2: panes are closed, and windows settled, under other labels.
-FORMAT = 3
+# 4: what a series puts away is kept in parcels; 3: series are settled in groups; 2: panes are
+# closed, and windows settled, under other labels.
+FORMAT = 4
 # No record is nearly as long; a larger file is something else.
 _MAX_BYTES = 100_000
 _JAVA_SET = "flink"

@@ -4,12 +4,14 @@ The Python part runs in this process (Beam's LOOPBACK environment), so results r
 command through a queue; the Java part runs inside Flink's process (EMBEDDED).
 """
 
+import contextlib
+import itertools
 import json
 import pathlib
 import queue
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.config import JobConfig
-from pipeline.console import TABLE_HEAD, print_result, print_sample
+from pipeline.console import TABLE_HEAD, print_json, print_result, print_sample
 from pipeline.errors import JobFailedError
 from pipeline.flink_options import speed_options
 from pipeline.graph import build_live_graph
@@ -29,6 +31,8 @@ from transforms.samples import Sample
 
 CHECKPOINT_INTERVAL_MS = 10_000
 _STATE_CHECK_SECONDS = 1.0
+# What is shown at one go.
+_MOST_AT_A_TIME = 10_000
 _RETRIES = 1_000
 _RETRY_DELAY_MS = 1_000
 
@@ -105,13 +109,25 @@ def show_results(result: Any, *, as_table: bool) -> None:
                     "See the log of the job server."
                 ) from None
             continue
-        if isinstance(one, Sample):
-            print_sample(one, err=sys.stderr)
-        elif not as_table:
-            print(one.to_json(), flush=True)
-        elif not one.final:
-            highest = max(highest, one.count)
-            print_result(json.loads(one.to_json()), highest, out=sys.stdout)
+        for _, run in itertools.groupby([one, *_received_meanwhile()], key=type):
+            alike = list(run)
+            for sample in alike:
+                if isinstance(sample, Sample):
+                    print_sample(sample, err=sys.stderr)
+            results = [one for one in alike if isinstance(one, Result)]
+            if not as_table:
+                print_json([one.to_json() for one in results], out=sys.stdout)
+                continue
+            for one in results:
+                if not one.final:
+                    highest = max(highest, one.count)
+                    print_result(json.loads(one.to_json()), highest, out=sys.stdout)
+
+
+def _received_meanwhile() -> Iterator[Result | Sample]:
+    with contextlib.suppress(queue.Empty):
+        for _ in range(_MOST_AT_A_TIME):
+            yield _received.get_nowait()
 
 
 def _options(

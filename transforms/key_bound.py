@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 OTHER = "other"
 """The key of the series that all keys beyond the bound share."""
 
@@ -20,24 +22,25 @@ class KeyBound:
         self.last_panes = dict(last_panes)
         self.changed = False
 
-    def has(self, key: str) -> bool:
-        """Whether the key has a series of its own."""
-        return key in self.last_panes
-
-    def admit(self, key: str, pane: int, closed: int | None) -> None:
-        """Gives the key a series if there is room; one whose panes are all closed makes room.
+    def admit(self, keys: Iterable[str], pane: int, closed: int | None) -> None:
+        """Gives keys series while there is room; those whose panes are all closed make room.
 
         Args:
-          key: of a line.
-          pane: that the line fell in.
+          keys: of lines.
+          pane: that the lines fell in.
           closed: the newest pane that is closed.
         """
-        last = self.last_panes.get(key)
-        if last is not None:
-            if pane > last:
-                self.last_panes[key] = pane
+        last_panes = self.last_panes
+        for key in keys:
+            last = last_panes.get(key)
+            if last is None:
+                self._admit_new(key, pane, closed)
+                last_panes = self.last_panes
+            elif pane > last:
+                last_panes[key] = pane
                 self.changed = True
-            return
+
+    def _admit_new(self, key: str, pane: int, closed: int | None) -> None:
         if len(self.last_panes) >= self._max_keys and closed is not None:
             kept = {one: last for one, last in self.last_panes.items() if last > closed}
             self.changed = self.changed or len(kept) < len(self.last_panes)

@@ -5,11 +5,17 @@ puts them into Beam's state and timers.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.coders import FastPrimitivesCoder, PickleCoder
+from apache_beam.coders import (
+    BytesCoder,
+    FastPrimitivesCoder,
+    PickleCoder,
+    TupleCoder,
+    VarIntCoder,
+)
 from apache_beam.transforms import userstate, window
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.utils.timestamp import Timestamp
@@ -19,13 +25,15 @@ from transforms.beam_time import milliseconds_of, timestamp_of
 from transforms.clock import wall_clock_ms
 from transforms.dead_letters import TOO_LATE, DeadLetter
 from transforms.event_timers import is_without_watermark, set_next
+from transforms.garbage import search_rarely
 from transforms.grid import Grid
-from transforms.key_bound import OTHER, KeyBound
+from transforms.group_counts import GroupCounts, GroupSums
+from transforms.key_bound import KeyBound
 from transforms.offsets import OffsetSpan, decided
 from transforms.pane_gate import PaneGate, closes_at_ms
-from transforms.panes import BundleCounts, Counts, Suspect
+from transforms.panes import BundleCounts, Counts, Suspect, with_errors
 from transforms.results import Result, format_time
-from transforms.series import TOTAL, group_of_series, key_of_series, series_of_key
+from transforms.series import TOTAL, key_of_series
 from transforms.settling import Settling, Told
 from transforms.settling_group import SettlingGroup
 from transforms.silence import silence_of
@@ -34,11 +42,6 @@ from transforms.typed import set_output_types
 
 _TICK_MS = 1_000
 _ONE = "all"
-# What was added to one series: pane, error lines and lines, and again. Plain values, because there
-# may be very many.
-SeriesCounts = tuple[tuple[int, int, int], ...]
-GroupCounts = tuple[tuple[str, SeriesCounts], ...]
-"""What was added to series of one group."""
 
 
 class Admitted(NamedTuple):
@@ -131,7 +134,9 @@ class _ClosePanesFn(beam.DoFn):
     ) -> Iterator[Any]:
         """Takes in what a bundle counted."""
         bundle = element[1]
-        panes = sorted({part[1] for part in (*bundle.panes, *bundle.suspects)})
+        panes = sorted(
+            {of_pane[0] for of_pane in bundle.panes} | {one.pane for one in bundle.suspects}
+        )
         now_ms = self._clock_ms()
         stored = gate.read()
         if stored:
@@ -146,50 +151,35 @@ class _ClosePanesFn(beam.DoFn):
         if now.to_state() != stored:
             gate.write(now.to_state())
 
-        bound = self._bound(keys, now, bundle)
-        total: dict[int, list[int]] = {}
-        of_keys: dict[str, list[tuple[int, int, int]]] = {}
-        suspects = [(one.key, one.pane, 1, 1) for one in bundle.suspects if one.pane in open_panes]
-        for key, pane, errors, lines in (*bundle.panes, *suspects):
-            if not errors and pane not in open_panes:
-                # Final windows stay as they are, and no error line is lost.
-                continue
-            counts = total.get(pane)
-            if counts is None:
-                counts = total[pane] = [0, 0]
-            counts[0] += errors
-            counts[1] += lines
-            if key is not None:
-                of_keys.setdefault(self._series(key, bound), []).append((pane, errors, lines))
-        if total:
-            yield TOTAL, ((TOTAL, tuple((pane, *counts) for pane, counts in total.items())),)
-        groups: dict[str, list[tuple[str, SeriesCounts]]] = {}
-        for series, added in of_keys.items():
-            groups.setdefault(group_of_series(series), []).append((series, tuple(added)))
-        for group, of_group in groups.items():
-            yield group, tuple(of_group)
+        sums = GroupSums(self._own_keys(keys, now, bundle))
+        for of_pane in bundle.panes:
+            is_open = of_pane[0] in open_panes
+            # Final windows stay as they are, and no error line is lost.
+            sums.add(*(of_pane if is_open else with_errors(of_pane)))
+        for one in bundle.suspects:
+            if one.pane in open_panes:
+                sums.add(one.pane, (one.key,), (1,), (1,))
+        self._other_lines.inc(sums.lines_of_others)
+        yield from sums.by_group()
         if bundle.suspects:
             yield from self._decide(bundle.suspects, open_panes)
 
-    def _bound(
+    def _own_keys(
         self, keys: userstate.AccumulatingRuntimeState, now: PaneGate, bundle: BundleCounts
-    ) -> KeyBound | None:
-        seen = [(part[0], part[1]) for part in (*bundle.panes, *bundle.suspects)]
-        if all(key is None for key, _ in seen):
+    ) -> Collection[str] | None:
+        """The keys that have series of their own; None without grouping."""
+        seen = [
+            (of_pane[0], [key for key in of_pane[1] if key is not None]) for of_pane in bundle.panes
+        ]
+        seen += [(one.pane, [one.key]) for one in bundle.suspects if one.key is not None]
+        if not any(of_pane for _, of_pane in seen):
             return None
         bound = KeyBound(self._max_keys, keys.read() or {})
-        for key, pane in seen:
-            if key is not None:
-                bound.admit(key, pane, closed=now.closed)
+        for pane, of_pane in seen:
+            bound.admit(of_pane, pane, closed=now.closed)
         if bound.changed:
             keys.write(bound.last_panes)
-        return bound
-
-    def _series(self, key: str, bound: KeyBound | None) -> str:
-        if bound is not None and bound.has(key):
-            return series_of_key(key)
-        self._other_lines.inc()
-        return series_of_key(OTHER)
+        return bound.last_panes.keys()
 
     def _decide(self, suspects: Sequence[Suspect], open_panes: set[int]) -> Iterator[Any]:
         outcomes: dict[tuple[str, int], list[tuple[int, int, bool]]] = {}
@@ -315,7 +305,7 @@ class SettleWindows(beam.PTransform):
 class _SettleFn(beam.DoFn):
     # Plain values, many of them: ten times as fast as Beam's own coder.
     _STATE = userstate.ReadModifyWriteStateSpec("settling", PickleCoder())
-    _AWAY = userstate.ReadModifyWriteStateSpec("away", PickleCoder())
+    _AWAY = userstate.BagStateSpec("away", TupleCoder((VarIntCoder(), BytesCoder())))
     _ON_TIME = userstate.TimerSpec("on_time", TimeDomain.WATERMARK)
     _FINAL = userstate.TimerSpec("final", TimeDomain.WATERMARK)
     _TICK = userstate.TimerSpec("tick", TimeDomain.REAL_TIME)
@@ -328,6 +318,10 @@ class _SettleFn(beam.DoFn):
         self._skipped = metrics.counter(metrics.SILENT_WINDOWS_SKIPPED)
         self._late_lines = metrics.counter(metrics.LATE_LINES)
         self._lost_lines = metrics.counter(metrics.LOST_LINES)
+
+    def setup(self) -> None:
+        """Prepares the process."""
+        search_rarely()
 
     def process(
         self,
@@ -344,31 +338,36 @@ class _SettleFn(beam.DoFn):
         group = SettlingGroup(state.read(), away.read)
         if not group.series:
             tick.set(timestamp_of(now_ms + self._tick_ms(name)))
-        for series, counts in added:
-            yield from self._add(group, series, counts, now_ms)
+        all_series, max_silent = group.series, self._max_silent_windows(name)
+        for pane, names, errors, lines in added:
+            windows = self._grid.windows_of(pane)
+            for series, new_errors, new_lines in zip(names, errors, lines, strict=True):
+                now = all_series.get(series)
+                if now is None:
+                    # Its oldest pane comes first.
+                    now = all_series[series] = Settling.begin(windows.start, now_ms)
+                if not now.add_in_time(
+                    windows, new_errors, new_lines, now_ms=now_ms, max_silent_windows=max_silent
+                ):
+                    counts = Counts(new_errors, new_lines)
+                    yield from self._add(group, series, windows, counts, now_ms)
         self._keep(group, state, away, on_time, final)
 
     def _add(
-        self, group: SettlingGroup, series: str, added: SeriesCounts, now_ms: int
-    ) -> Iterator[Result]:
+        self, group: SettlingGroup, series: str, windows: range, counts: Counts, now_ms: int
+    ) -> Iterable[Result]:
         max_silent = self._max_silent_windows(series)
-        now = group.series.get(series)
-        if now is None:
-            oldest = min(pane for pane, _, _ in added)
-            now = group.series[series] = Settling.begin(oldest + 1, now_ms)
+        now = group.series[series]
         before = (now.skipped, now.late_lines, now.too_late_lines)
         told: list[Told] = []
-        for pane, errors, lines in added:
-            counts = Counts(errors, lines)
-            for index in self._grid.windows_of(pane):
-                if index < now.away_before:
-                    group.bring_back(series, index)
-                told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
-        yield from self._results(series, told)
+        for index in windows:
+            group.bring_back(series, index)
+            told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
         self._skipped.inc(now.skipped - before[0])
         if series == TOTAL:
             self._late_lines.inc(now.late_lines - before[1])
             self._lost_lines.inc(now.too_late_lines - before[2])
+        return self._results(series, told)
 
     @userstate.on_timer(_ON_TIME)  # type: ignore[untyped-decorator]
     def emit_on_time(
@@ -382,15 +381,21 @@ class _SettleFn(beam.DoFn):
         """Tells amended windows and those that are over, and looks forward to the next one."""
         group = SettlingGroup(state.read(), away.read)
         fired_ms, now_ms = milliseconds_of(fired), self._clock_ms()
+        due = (fired_ms - self._timing.on_time_delay_ms) // self._grid.slide_ms
         for series, now in group.series.items():
-            max_silent = self._max_silent_windows(series)
             now.reached_ms = now_ms
-            while (
-                not now.is_too_silent(max_silent) and self._on_time_ms(now.next_index) <= fired_ms
-            ):
-                yield from self._results(series, now.tell_next(max_silent))
-            group.put_away(series)
+            if now.next_index <= due:
+                yield from self._tell_due(series, now, due)
+        group.put_away()
         self._keep(group, state, away, on_time, final)
+
+    def _tell_due(self, series: str, now: Settling, due: int) -> Iterable[Result]:
+        """Tells the windows up to one."""
+        max_silent = self._max_silent_windows(series)
+        told: list[Told] = []
+        while now.next_index <= due and not now.is_too_silent(max_silent):
+            told += now.tell_next(max_silent)
+        return self._results(series, told)
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
     def emit_final(
@@ -429,7 +434,7 @@ class _SettleFn(beam.DoFn):
             yield from self._look(group, series, now, on_time, now_ms, tick_ms)
             if now.is_over(self._max_silent_windows(series)):
                 # All is final and told: the next line begins anew.
-                group.drop(series)
+                del group.series[series]
         self._keep(group, state, away, on_time, final)
         if group.series:
             tick.set(timestamp_of(now_ms + tick_ms))
@@ -480,8 +485,13 @@ class _SettleFn(beam.DoFn):
             state.clear()
             away.clear()
             return
-        if group.away_changed:
-            away.write(group.away)
+        parcels = group.rewritten_away()
+        if parcels is None:
+            parcels = group.put
+        else:
+            away.clear()
+        for parcel in parcels:
+            away.add(parcel)
         state.write(group.to_state())
         now_ms = self._clock_ms()
         next_indices, oldest_indices = [], []
@@ -512,15 +522,18 @@ class _SettleFn(beam.DoFn):
     def _final_ms(self, index: int) -> int:
         return self._on_time_ms(index) + self._timing.allowed_lateness_ms
 
-    def _results(self, series: str, told: Iterable[Told]) -> Iterator[Result]:
-        for index, counts, revision, final in told:
-            yield Result(
-                job=self._job,
-                key=key_of_series(series),
-                window_start_ms=self._grid.window_start_ms(index),
-                window_end_ms=self._grid.window_end_ms(index),
-                count=counts.errors,
-                revision=revision,
-                final=final,
-                silence=silence_of(counts),
+    def _results(self, series: str, told: Iterable[Told]) -> list[Result]:
+        key = key_of_series(series)
+        return [
+            Result(
+                self._job,
+                key,
+                self._grid.window_start_ms(index),
+                self._grid.window_end_ms(index),
+                counts.errors,
+                revision,
+                final,
+                silence_of(counts),
             )
+            for index, counts, revision, final in told
+        ]

@@ -46,9 +46,10 @@ class NameSeries(beam.PTransform):
 
 def _first_panes(bundle: BundleCounts) -> Iterable[tuple[str, int]]:
     first: dict[str, int] = {}
-    for key, pane, _, _ in bundle.panes:
-        if key is not None:
-            first[key] = min(pane, first.get(key, pane))
+    for pane, keys, _, _ in bundle.panes:
+        for key in keys:
+            if key is not None:
+                first[key] = min(pane, first.get(key, pane))
     return first.items()
 
 
@@ -70,15 +71,16 @@ class _NameFn(beam.DoFn):
     def process(
         self, element: BundleCounts, own: frozenset[str] = frozenset()
     ) -> Iterator[TimestampedValue]:
-        added: dict[tuple[str, int], list[int]] = {}
-        for key, pane, errors, lines in element.panes:
-            names = [TOTAL]
-            if key is not None:
-                names.append(series_of_key(key if key in own else OTHER))
-            for name in names:
-                counts = added.setdefault((name, pane), [0, 0])
-                counts[0] += errors
-                counts[1] += lines
-        for (name, pane), (errors, lines) in added.items():
-            last_ms = self._grid.pane_end_ms(pane) - 1
-            yield TimestampedValue((name, Counts(errors, lines)), timestamp_of(last_ms))
+        for pane, keys, errors, lines in element.panes:
+            moment = timestamp_of(self._grid.pane_end_ms(pane) - 1)
+            yield TimestampedValue((TOTAL, Counts(sum(errors), sum(lines))), moment)
+            others = [0, 0]
+            for key, own_errors, own_lines in zip(keys, errors, lines, strict=True):
+                if key in own:
+                    counts = Counts(own_errors, own_lines)
+                    yield TimestampedValue((series_of_key(key), counts), moment)
+                elif key is not None:
+                    others[0] += own_errors
+                    others[1] += own_lines
+            if others[1]:
+                yield TimestampedValue((series_of_key(OTHER), Counts(*others)), moment)

@@ -5,7 +5,7 @@ falls in. What leaves here is one element per bundle, not per line.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from transforms.beam_time import timestamp_of
 from transforms.classify import LineRules, Verdicts
 from transforms.clock import wall_clock_ms
 from transforms.dead_letters import NO_VALUE, OVERSIZED, DeadLetter
+from transforms.garbage import search_rarely
 from transforms.grid import Grid
 from transforms.offsets import OffsetSpan, SpanTally
 from transforms.pane_range import EVERY_PANE, PaneRange
@@ -26,8 +27,8 @@ from transforms.records import Record, qualified_topic
 from transforms.samples import FirstLinesFn, PaneSample
 from transforms.typed import set_output_types
 
-# Forged event times must not make a bundle's table of panes grow without end.
-MAX_PANES_PER_BUNDLE = 10_000
+# Forged event times and keys must not make a bundle's table of counts grow without end.
+MAX_COUNTS_PER_BUNDLE = 100_000
 # The clocks of the host that reads and the one that counts may differ by so much.
 _CLOCK_MARGIN_MS = 60_000
 # No time is further away.
@@ -41,10 +42,10 @@ class Counts(NamedTuple):
     lines: int
 
 
-PaneCounts = tuple[str | None, int, int, int]
-"""What a bundle counted of one series in one pane: key (None without grouping), index of the pane
-on the grid, error lines, lines of any kind. A plain tuple: with many keys there are very many, and
-they cost a tenth to encode and decode."""
+PaneCounts = tuple[int, tuple[str | None, ...], tuple[int, ...], tuple[int, ...]]
+"""What a bundle counted in one pane: index of the pane on the grid, then column by column the keys
+(a single None without grouping), their error lines, and their lines of any kind. Plain tuples of
+plain values: with many keys there are very many, and they cost a tenth to encode and decode."""
 
 
 class Suspect(NamedTuple):
@@ -64,7 +65,7 @@ class Suspect(NamedTuple):
 
 
 class BundleCounts(NamedTuple):
-    """What a bundle counted, per series and pane, in no order."""
+    """What a bundle counted: every pane once, in no order, and in it every key once."""
 
     panes: tuple[PaneCounts, ...]
     suspects: tuple[Suspect, ...]
@@ -142,6 +143,17 @@ class CountPanes(beam.PTransform):
             outputs[CountPanesFn.SAMPLES],
             outputs[CountPanesFn.DEAD_LETTERS],
         )
+
+
+def with_errors(of_pane: PaneCounts) -> PaneCounts:
+    """What was counted of the keys that have error lines."""
+    pane, keys, errors, lines = of_pane
+    return (
+        pane,
+        tuple(compress(keys, errors)),
+        tuple(compress(errors, errors)),
+        tuple(compress(lines, errors)),
+    )
 
 
 class SumCountsFn(beam.CombineFn):
@@ -231,6 +243,10 @@ class CountPanesFn(beam.DoFn):
             )
         }
 
+    def setup(self) -> None:
+        """Prepares the process."""
+        search_rarely()
+
     def start_bundle(self) -> None:
         """Begins to count anew."""
         self._now_ms = now_ms = self._clock_ms()
@@ -243,8 +259,8 @@ class CountPanesFn(beam.DoFn):
         self._begin()
 
     def _begin(self) -> None:
-        # Series and pane to [error lines, lines].
-        self._counts: dict[tuple[str | None, int], list[int]] = {}
+        # Pane to lines and error lines of each key.
+        self._counts: dict[int, tuple[Counter[str | None], Counter[str | None]]] = {}
         self._suspects: list[Suspect] = []
         self._spans: dict[tuple[str, int], SpanTally] = {}
         self._firsts: dict[int, Any] = {}
@@ -270,7 +286,7 @@ class CountPanesFn(beam.DoFn):
             lines = self._bound(lines, span)
         if lines.offsets:
             self._count(lines, span)
-        if len(self._counts) > MAX_PANES_PER_BUNDLE:
+        if sum(len(lines) for lines, _ in self._counts.values()) > MAX_COUNTS_PER_BUNDLE:
             outputs += self._flush()
         return outputs
 
@@ -324,31 +340,43 @@ class CountPanesFn(beam.DoFn):
         times_ms, kept, slide_ms = lines.times_ms, lines.kept, self._slide_ms
         span.add_lines(lines.offsets, times_ms, kept)
         latest_ms = max(times_ms)
-        if latest_ms // slide_ms == min(times_ms) // slide_ms:
+        self._latest_ms = max(self._latest_ms, latest_ms)
+        latest = latest_ms // slide_ms
+        panes: Sequence[int]
+        if latest == min(times_ms) // slide_ms:
             # The usual case: lines that follow each other are in one pane.
-            panes = [latest_ms // slide_ms] * len(times_ms)
+            panes = [latest] * len(times_ms)
+            self._count_pane(latest, lines.keys, kept)
         else:
             panes = [time_ms // slide_ms for time_ms in times_ms]
-        self._latest_ms = max(self._latest_ms, latest_ms)
-        if lines.keys is None:
-            errors = Counter(compress(panes, kept))
-            for pane, number in Counter(panes).items():
-                self._add((None, pane), errors.get(pane, 0), number)
-        else:
-            places = list(zip(lines.keys, panes, strict=True))
-            errors_of = Counter(compress(places, kept))
-            for place, number in Counter(places).items():
-                self._add(place, errors_of.get(place, 0), number)
+            self._count_panes(panes, lines.keys, kept)
         if self._first_lines is not None:
             error_lines = zip(panes, times_ms, lines.values, strict=True)
             self._sample(self._first_lines, compress(error_lines, kept))
 
-    def _add(self, place: tuple[str | None, int], errors: int, lines: int) -> None:
-        counts = self._counts.get(place)
+    def _count_pane(self, pane: int, keys: Sequence[str] | None, kept: Sequence[bool]) -> None:
+        lines, errors = self._counts_of(pane)
+        if keys is None:
+            lines[None] += len(kept)
+            errors[None] += kept.count(True)
+        else:
+            lines.update(keys)
+            errors.update(compress(keys, kept))
+
+    def _count_panes(
+        self, panes: Sequence[int], keys: Sequence[str] | None, kept: Sequence[bool]
+    ) -> None:
+        places = list(zip(panes, [None] * len(panes) if keys is None else keys, strict=True))
+        for (pane, key), number in Counter(places).items():
+            self._counts_of(pane)[0][key] += number
+        for (pane, key), number in Counter(compress(places, kept)).items():
+            self._counts_of(pane)[1][key] += number
+
+    def _counts_of(self, pane: int) -> tuple[Counter[str | None], Counter[str | None]]:
+        counts = self._counts.get(pane)
         if counts is None:
-            counts = self._counts[place] = [0, 0]
-        counts[0] += errors
-        counts[1] += lines
+            counts = self._counts[pane] = (Counter(), Counter())
+        return counts
 
     def finish_bundle(self) -> Iterator[Any]:
         """Emits what the bundle counted."""
@@ -374,19 +402,15 @@ class CountPanesFn(beam.DoFn):
         counts, suspects, spans, firsts = self._counts, self._suspects, self._spans, self._firsts
         before, behind = self._before, self._behind
         self._begin()
-        errors = sum(count[0] for count in counts.values()) + len(suspects)
-        lines = sum(count[1] for count in counts.values()) + len(suspects) + behind
+        panes = tuple(_columns(pane, *of_pane) for pane, of_pane in counts.items())
+        errors = sum(sum(of_keys) for _, _, of_keys, _ in panes) + len(suspects)
+        lines = sum(sum(of_keys) for _, _, _, of_keys in panes) + len(suspects) + behind
         self._counters[metrics.LINES_READ].inc(lines)
         self._counters[metrics.ERROR_LINES].inc(errors)
         if self._is_bounded:
             self._counters[metrics.LINES_OUTSIDE].inc(before + behind)
-        if counts or suspects:
-            yield BundleCounts(
-                tuple(
-                    (key, pane, errors, lines) for (key, pane), (errors, lines) in counts.items()
-                ),
-                tuple(suspects),
-            )
+        if panes or suspects:
+            yield BundleCounts(panes, tuple(suspects))
         for place, tally in spans.items():
             span = tally.to_span()
             self._counters[metrics.BAD_LINES].inc(tally.count(tally.BAD))
@@ -394,3 +418,11 @@ class CountPanesFn(beam.DoFn):
             yield beam.pvalue.TaggedOutput(self.SPANS, (place, span))
         for pane, (total, kept) in firsts.items():
             yield beam.pvalue.TaggedOutput(self.SAMPLES, PaneSample(pane, total, tuple(kept)))
+
+
+def _columns(
+    pane: int, lines: Mapping[str | None, int], errors: Mapping[str | None, int]
+) -> PaneCounts:
+    keys = tuple(lines)
+    # A `Counter` gives 0 for those without.
+    return pane, keys, tuple(map(errors.__getitem__, keys)), tuple(lines.values())

@@ -16,7 +16,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Result:
     """One window's count.
 
@@ -43,8 +43,8 @@ class Result:
     @property
     def id(self) -> str:
         """The same for every revision of a window: `job/key/window_end`, `*` for the total."""
-        key = "*" if self.key is None else quote(self.key, safe="")
-        return f"{quote(self.job, safe='')}/{key}/{format_time(self.window_end_ms)}"
+        key = "*" if self.key is None else _encoded(self.key)
+        return f"{_encoded(self.job)}/{key}/{format_time(self.window_end_ms)}"
 
     def to_json(self) -> str:
         """One JSON object on one line, the public form of a result."""
@@ -68,6 +68,12 @@ def json_line(record: dict[str, Any]) -> str:
     text = _ENCODER.encode(record)
     # The one control character that JSON lets through.
     return text.replace("\x7f", "\\u007f")
+
+
+# Keys come again and again.
+@functools.lru_cache(maxsize=20_000)
+def _encoded(name: str) -> str:
+    return quote(name, safe="")
 
 
 # Results of one window follow each other, one for every key.

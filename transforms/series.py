@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 
 TOTAL = "*"
 """Names the series of all lines."""
 
 _OF_KEY = "="
-# Many enough for some workers to share, few enough that each holds many series: a runner is asked
-# for the state of a group, and woken for it, not for that of a series.
-_GROUPS = 32
+# Enough for some workers to share, and few, because each costs: a runner is asked for the state of
+# a group, and woken for it, not for that of a series.
+_GROUPS = 8
 
 
 def series_of_key(key: str) -> str:
@@ -18,6 +19,8 @@ def series_of_key(key: str) -> str:
     return _OF_KEY + key
 
 
+# Keys come again and again.
+@functools.lru_cache(maxsize=20_000)
 def group_of_series(series: str) -> str:
     """The group of series that a series is kept with; the total is alone in its own."""
     return TOTAL if series == TOTAL else f"{_OF_KEY}{zlib.crc32(series.encode()) % _GROUPS}"

@@ -48,6 +48,7 @@ StoredWindow = tuple[int, int, int, int, int]
 _UNTOLD: StoredWindow = (0, 0, -1, 0, 0)
 # A window without lines was told as zeros.
 _ZEROS: StoredWindow = (0, 0, 0, 0, 0)
+_NOTHING = Counts(0, 0)
 
 
 @dataclasses.dataclass
@@ -75,6 +76,7 @@ class Settling:
       early: window, error lines and lines of what was told early last.
       early_ms: when that was, by the clock.
       away_before: windows that are told, unchanged and before it may be kept elsewhere.
+      amended: windows that were told and hold lines that came after, which are not told yet.
       probed_ms: when it was last asked whether there is a watermark, by the clock.
     """
 
@@ -95,6 +97,7 @@ class Settling:
     early_ms: int = 0
     probed_ms: int = 0
     away_before: int = 0
+    amended: list[int] = dataclasses.field(default_factory=list)
 
     @classmethod
     def begin(cls, index: int, now_ms: int) -> Settling:
@@ -116,6 +119,40 @@ class Settling:
     def started(self) -> bool:
         """Whether a window has been told on time."""
         return self.next_index > self.first
+
+    def add_in_time(
+        self, windows: range, errors: int, lines: int, *, now_ms: int, max_silent_windows: int
+    ) -> bool:
+        """Takes in what was counted in a pane, if that changes nothing else.
+
+        Args:
+          windows: those that hold the pane.
+          errors: error lines in it.
+          lines: lines of any kind in it.
+          now_ms: the clock.
+          max_silent_windows: so many zeros follow a window at most.
+
+        Returns:
+          Whether that was so: no window was told, and no silence ends. Else nothing is done, and
+          `add` has to be called for every window.
+        """
+        first = windows.start
+        started = self.next_index > self.first
+        if started and (first < self.next_index or self.is_too_silent(max_silent_windows)):
+            return False
+        self.line_ms = now_ms
+        stored = self.windows
+        for index in windows:
+            before = stored.get(index)
+            if before is None:
+                stored[index] = (errors, lines, -1, 0, 0)
+            else:
+                stored[index] = (before[0] + errors, before[1] + lines, *before[2:])
+        if windows[-1] > self.newest:
+            self.newest = windows[-1]
+        if not started and first < self.first:
+            self.first = self.next_index = self.next_final = self.held = first
+        return True
 
     def add(
         self, index: int, counts: Counts, *, now_ms: int, max_silent_windows: int
@@ -152,6 +189,8 @@ class Settling:
             self.first = self.next_final = index
         in_gap = any(start <= index < stop for start, stop in self.gaps)
         self._count(index, counts, told=not in_gap)
+        if index not in self.amended:
+            self.amended.append(index)
         yield from self._cover(index, max_silent_windows)
         self.held = max(self.held, index)
         if self.is_too_silent(max_silent_windows):
@@ -168,7 +207,7 @@ class Settling:
             self.skipped -= high - low
             for silent in range(low, high):
                 if silent != index:
-                    yield Told(silent, Counts(0, 0), 0, final=False)
+                    yield Told(silent, _NOTHING, 0, final=False)
             gaps += [gap for gap in ((start, low), (high, stop)) if gap[0] < gap[1]]
         self.gaps = gaps
 
@@ -199,26 +238,32 @@ class Settling:
             self.skipped += ahead - self.next_index
         self.next_index = self.held = ahead
 
-    def tell_next(self, max_silent_windows: int) -> Iterator[Told]:
+    def tell_next(self, max_silent_windows: int) -> list[Told]:
         """Tells amended windows, and the next one, which is over."""
-        yield from self._amend()
+        told = self._amend()
         index = self.next_index
-        self.next_index += 1
-        if index in self.windows:
-            self.held = index
-            yield self._tell(index, 0)
+        self.next_index = index + 1
+        window = self.windows.get(index)
+        if window is None:
+            told.append(Told(index, _NOTHING, 0, final=False))
         else:
-            yield Told(index, Counts(0, 0), 0, final=False)
+            self.held = index
+            told.append(self._tell(index, 0))
         if self.is_too_silent(max_silent_windows):
             self._end_silence()
+        return told
 
-    def _amend(self) -> Iterator[Told]:
-        for index in sorted(self.windows):
-            if index >= self.next_index:
-                break
-            revision, changed = self._revision(index)
-            if changed:
-                yield self._tell(index, revision)
+    def _amend(self) -> list[Told]:
+        if not self.amended:
+            return []
+        told = []
+        for index in sorted(self.amended):
+            if index in self.windows:
+                revision, changed = self._revision(index)
+                if changed:
+                    told.append(self._tell(index, revision))
+        self.amended = []
+        return told
 
     def _revision(self, index: int) -> tuple[int, bool]:
         """The revision that a window is in now, and whether that is still to be told."""
@@ -236,24 +281,25 @@ class Settling:
         self.windows[index] = (errors, lines, revision, errors, lines)
         return Told(index, Counts(errors, lines), revision, final=False)
 
-    def tell_final(self) -> Iterator[Told]:
+    def tell_final(self) -> list[Told]:
         """Tells the oldest window that is not final for the last time, and forgets it."""
         index = self.oldest_open()
         if index >= self.next_index:
-            return
+            return []
         revision = self._revision(index)[0] if index in self.windows else 0
         errors, lines, *_ = self.windows.pop(index, _ZEROS)
         self.next_final = index + 1
-        self.gaps = [gap for gap in self.gaps if gap[1] > self.next_final]
-        yield Told(index, Counts(errors, lines), revision, final=True)
+        if self.gaps:
+            self.gaps = [gap for gap in self.gaps if gap[1] > self.next_final]
+        return [Told(index, Counts(errors, lines), revision, final=True)]
 
     def put_away(self, windows: int) -> dict[int, StoredWindow]:
         """Gives up what is told and unchanged, but for the last windows, to be kept elsewhere."""
-        self.away_before = max(self.away_before, self.next_index - windows)
+        before = self.away_before = max(self.away_before, self.next_index - windows)
         away = {
             index: window
             for index, window in self.windows.items()
-            if index < self.away_before and not self._revision(index)[1]
+            if index < before and index not in self.amended
         }
         for index in away:
             del self.windows[index]

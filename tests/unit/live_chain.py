@@ -111,7 +111,7 @@ class LiveChain:
             Alarm(),
             Alarm(),
         )
-        self._groups: dict[str, tuple[Cell, Cell, Alarm, Alarm, Alarm]] = {}
+        self._groups: dict[str, tuple[Cell, Bag, Alarm, Alarm, Alarm]] = {}
         self._ledgers: dict[tuple[str, int], tuple[Cell, Bag, Cell, Alarm]] = {}
 
     def _clock(self) -> int:
@@ -136,7 +136,7 @@ class LiveChain:
                     self._route(closed)
                     if not isinstance(closed, beam.pvalue.TaggedOutput):
                         cells = self._groups.setdefault(
-                            closed[0], (Cell(), Cell(), Alarm(), Alarm(), Alarm())
+                            closed[0], (Cell(), Bag(), Alarm(), Alarm(), Alarm())
                         )
                         self.results += self._settle.process(closed, *cells)
 

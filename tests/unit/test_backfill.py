@@ -142,7 +142,7 @@ def run(topic: Topic, job: JobConfig) -> Outcome:
         value = output.value if not isinstance(output, WindowedValue) else output
         value = value.value if isinstance(value, WindowedValue) else value
         if isinstance(value, BundleCounts):
-            keys = frozenset(key for key, *_ in value.panes if key is not None)
+            keys = frozenset(key for pane in value.panes for key in pane[1] if key is not None)
             for stamped in name.process(value, keys):
                 series, counts = stamped.value
                 pane = job.grid.pane_of(stamped.timestamp.micros // 1000)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import select
 
 import pytest
 
-from pipeline.console import Progress, Summary, print_result, print_results
+from pipeline.console import Progress, Summary, print_json, print_result, print_results
 from transforms.results import Result
 from transforms.samples import Sample
 
@@ -171,3 +172,25 @@ def test_a_hostile_key_is_printable_in_json_too() -> None:
 
     assert (True, True) == (line.isprintable(), line.isascii())
     assert HOSTILE == json.loads(line)["key"]
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(39, 1), (40, 2), (199, 5), (4_095, 100), (10_000, 100)]
+)
+def test_lines_are_written_whole_and_many_at_a_time(length: int, expected: int) -> None:
+    """A pipe takes a write of 4,096 bytes in one piece: 20 lines of 199 characters."""
+    writes: list[str] = []
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            return super().write(text)
+
+    lines = [f"{number:05}".ljust(length, "x") for number in range(100)]
+    pipe = Pipe()
+
+    print_json(lines, out=pipe)
+
+    assert lines == pipe.getvalue().splitlines()
+    assert all(write.endswith("\n") for write in writes)
+    assert (4_096, expected) == (select.PIPE_BUF, len(writes))

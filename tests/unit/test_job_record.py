@@ -77,7 +77,7 @@ def test_the_file(tmp_path: pathlib.Path) -> None:
     RECORD.write(store, "a/b")
     folder = tmp_path / "a%2Fb"
     expected = {
-        "format": 3,
+        "format": 4,
         "window_seconds": 30,
         "slide_seconds": 10,
         "beam_version": "2.70.0",
@@ -108,7 +108,7 @@ def test_parts_and_partitions_are_kept(tmp_path: pathlib.Path) -> None:
 def test_a_record_of_before_names_no_parts(tmp_path: pathlib.Path) -> None:
     """It is read all the same."""
     store = CheckpointStore.open(str(tmp_path))
-    fields = {"format": 3, **dataclasses.asdict(RECORD)}
+    fields = {"format": 4, **dataclasses.asdict(RECORD)}
     for name in ("parts", "gone", "partitions"):
         del fields[name]
     store.job("errors").write("job.json", json.dumps(fields).encode())
@@ -132,7 +132,7 @@ def test_no_record(tmp_path: pathlib.Path) -> None:
 def test_fields_of_later_versions(tmp_path: pathlib.Path) -> None:
     """Fields that are not known are passed over."""
     store = CheckpointStore.open(str(tmp_path))
-    fields = {"format": 3, **dataclasses.asdict(RECORD), "later": None}
+    fields = {"format": 4, **dataclasses.asdict(RECORD), "later": None}
     store.job("errors").write("job.json", json.dumps(fields).encode())
     assert RECORD == JobRecord.read(store, "errors")
 
@@ -141,18 +141,18 @@ def test_fields_of_later_versions(tmp_path: pathlib.Path) -> None:
     ("content", "problem"),
     [
         (b"", "not JSON"),
-        (b'{"format":3,', "not JSON"),
+        (b'{"format":4,', "not JSON"),
         (b"\xff", "not JSON"),
         (b"[" * 50_000, "not JSON"),
         (b"[1]", "not a JSON object"),
-        (b"{}", "format None, known is 3"),
-        (b'{"format":2}', "format 2, known is 3"),
-        (b'{"format":3}', "window_seconds is None"),
-        (b'{"format":3,"window_seconds":"30"}', "window_seconds is '30'"),
-        (b'{"format":3,"window_seconds":true}', "window_seconds is True"),
-        (b'{"format":3,"window_seconds":30,"slide_seconds":0}', "slide_seconds is 0"),
+        (b"{}", "format None, known is 4"),
+        (b'{"format":2}', "format 2, known is 4"),
+        (b'{"format":4}', "window_seconds is None"),
+        (b'{"format":4,"window_seconds":"30"}', "window_seconds is '30'"),
+        (b'{"format":4,"window_seconds":true}', "window_seconds is True"),
+        (b'{"format":4,"window_seconds":30,"slide_seconds":0}', "slide_seconds is 0"),
         (
-            b'{"format":3,"window_seconds":30,"slide_seconds":10,"beam_version":""}',
+            b'{"format":4,"window_seconds":30,"slide_seconds":10,"beam_version":""}',
             "beam_version is ''",
         ),
     ],
@@ -190,7 +190,7 @@ def test_a_damaged_record(tmp_path: pathlib.Path, content: bytes, problem: str) 
 def test_damaged_parts(tmp_path: pathlib.Path, fields: dict[str, object], problem: str) -> None:
     """The optional fields are checked as the others are."""
     store = CheckpointStore.open(str(tmp_path))
-    content = {"format": 3, **dataclasses.asdict(RECORD), **fields}
+    content = {"format": 4, **dataclasses.asdict(RECORD), **fields}
     store.job("errors").write("job.json", json.dumps(content).encode())
     with pytest.raises(UsageError) as caught:
         JobRecord.read(store, "errors")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import Record, reference_results
-from tests.unit.live_chain import Alarm, fire_until
+from tests.unit.live_chain import Alarm, Bag, Cell, fire_until
 from transforms.beam_time import timestamp_of
 from transforms.grid import Grid
 from transforms.live import _SettleFn
@@ -23,25 +23,6 @@ from transforms.timing import DEFAULT_ON_TIME_DELAY_MS, FINAL_MARGIN_MS, Timing
 
 Row = tuple[int, int, int, bool, str | None]
 Sum = tuple[int, int, int]
-
-
-class State:
-    """A value that is kept between calls."""
-
-    def __init__(self) -> None:
-        self.value: Any = None
-
-    def read(self) -> Any:
-        """The value last written."""
-        return self.value
-
-    def write(self, value: Any) -> None:
-        """Keeps a value."""
-        self.value = value
-
-    def clear(self) -> None:
-        """Forgets the value."""
-        self.value = None
 
 
 class Runner:
@@ -56,7 +37,7 @@ class Runner:
             series_idle_ms=0,
         )
         self._fn = _SettleFn(Grid(10, 10), "errors", timing, lambda: self._now_ms)
-        self._state, self._away = State(), State()
+        self._state, self._away = Cell(), Bag()
         self._on_time, self._final, self._tick = Alarm(), Alarm(), Alarm()
 
     def sums(self, *sums: Sum) -> list[Row]:
@@ -66,7 +47,7 @@ class Runner:
             for index, errors, lines in sums
             for row in self._rows(
                 self._fn.process(
-                    ("*", (("*", ((index - 1, errors, lines),)),)),
+                    ("*", ((index - 1, ("*",), (errors,), (lines,)),)),
                     self._state,
                     self._away,
                     self._on_time,

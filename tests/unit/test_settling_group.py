@@ -13,7 +13,7 @@ from transforms import settling_group
 from transforms.panes import Counts
 from transforms.series import TOTAL, group_of_series, series_of_key
 from transforms.settling import Settling, Told
-from transforms.settling_group import Away, SettlingGroup
+from transforms.settling_group import Parcel, SettlingGroup
 
 MAX_SILENT = 4
 # Lines in a window, or a window that is over, or one that is final.
@@ -29,7 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.series: str | None = None
-        self.away: str | None = None
+        self.away: list[Parcel] = []
         self.reads = 0
 
     def open(self) -> SettlingGroup:
@@ -45,14 +45,16 @@ class Kept:
     def close(self, group: SettlingGroup) -> None:
         """Keeps the group."""
         self.series = json.dumps(group.to_state())
-        if group.away_changed:
-            self.away = json.dumps(group.away)
+        rewritten = group.rewritten_away()
+        self.away = [*self.away, *group.put] if rewritten is None else rewritten
 
-    def _read_away(self) -> Away | None:
+    def away_indices(self) -> list[int]:
+        """The windows that are put away."""
+        return sorted(index for index, _ in self.away)
+
+    def _read_away(self) -> list[Parcel]:
         self.reads += 1
-        if self.away is None:
-            return None
-        return {name: _int_keys(windows) for name, windows in json.loads(self.away).items()}
+        return self.away
 
 
 def _int_keys(windows: dict[str, Any]) -> dict[int, Any]:
@@ -70,7 +72,7 @@ def step(now: Settling, what: tuple[Any, ...], group: SettlingGroup | None = Non
     if what[0] == "next":
         told = [] if now.is_too_silent(MAX_SILENT) else list(now.tell_next(MAX_SILENT))
         if group is not None:
-            group.put_away("*")
+            group.put_away()
         return told
     if now.oldest_open() >= now.next_index:
         return []
@@ -96,24 +98,25 @@ def test_what_is_put_away_makes_no_difference(at_hand: int, steps: list[tuple[An
             kept.close(group)
 
 
-def told_39_windows() -> tuple[Kept, SettlingGroup]:
+def told_39_windows() -> Kept:
     """A group with one series, whose windows 1 to 39 hold a line each and have been told."""
     kept = Kept()
     group = kept.open()
-    series = group.series["*"] = Settling.begin(1, now_ms=0)
+    group.series["*"] = Settling.begin(1, now_ms=0)
+    kept.close(group)
     for index in range(1, 40):
-        step(series, ("add", index, 1, 1))
-        step(series, ("next",), group)
-    return kept, group
+        group = kept.open()
+        step(group.series["*"], ("add", index, 1, 1))
+        step(group.series["*"], ("next",), group)
+        kept.close(group)
+    return kept
 
 
 def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
     """Else a group would read an hour of windows for every bundle."""
-    kept, group = told_39_windows()
-    kept.close(group)
-    assert list(range(1, 34)) == sorted(group.away["*"])
+    kept = told_39_windows()
+    assert (list(range(1, 34)), 0) == (kept.away_indices(), kept.reads)
 
-    kept.reads = 0
     group = kept.open()
     now = group.series["*"]
     step(now, ("add", 40, 1, 1), group)
@@ -121,18 +124,46 @@ def test_lines_in_time_do_not_touch_what_is_put_away() -> None:
     assert 0 == kept.reads
 
     step(now, ("add", 33, 1, 1), group)
+    kept.close(group)
     assert 1 == kept.reads
-    assert list(range(1, 33)) == sorted(group.away["*"])
+    assert list(range(1, 33)) == kept.away_indices()
 
 
-def test_a_series_that_is_dropped_leaves_nothing() -> None:
-    """Neither at hand nor away."""
-    kept, group = told_39_windows()
-    group.drop("*")
+def test_what_was_put_away_a_moment_ago_can_be_brought_back() -> None:
+    """Before it is stored."""
+    kept = told_39_windows()
+    group = kept.open()
+    step(group.series["*"], ("add", 40, 1, 1), group)
+    step(group.series["*"], ("next",), group)
+    assert [34] == [index for index, _ in group.put]
+
+    step(group.series["*"], ("add", 34, 2, 3), group)
+
+    assert (3, 4, 0, 1, 1) == group.series["*"].windows[34]
+    kept.close(group)
+    assert list(range(1, 34)) == kept.away_indices()
+
+
+def test_windows_of_several_series_come_back_together() -> None:
+    """What late lines fall in, and what is over, is the same window of all of them."""
+    kept = Kept()
+    group = kept.open()
+    for name in ("a", "b"):
+        group.series[name] = Settling.begin(1, now_ms=0)
+        for index in range(1, 9):
+            step(group.series[name], ("add", index, 1, 1))
+            step(group.series[name], ("next",))
+    group.put_away()
+    kept.close(group)
+    assert [1, 2] == kept.away_indices()
+
+    group = kept.open()
+    group.bring_back("a", 1)
+    told = [list(group.series[name].tell_final()) for name in ("a", "b")]
     kept.close(group)
 
-    assert {} == kept.open().series
-    assert {} == kept.open().away
+    assert [[Told(1, Counts(1, 1), 0, True)]] * 2 == told
+    assert [2] == kept.away_indices()
 
 
 def test_groups() -> None:
@@ -140,7 +171,7 @@ def test_groups() -> None:
     groups = {group_of_series(series_of_key(f"key-{number}")) for number in range(1_000)}
 
     assert TOTAL == group_of_series(TOTAL)
-    assert 32 == len(groups)
+    assert 8 == len(groups)
     assert TOTAL not in groups
     # By hand: zlib.crc32(b"=api") is 1900150397.
-    assert f"={1900150397 % 32}" == group_of_series("=api")
+    assert f"={1900150397 % 8}" == group_of_series("=api")
