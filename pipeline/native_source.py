@@ -37,11 +37,11 @@ _READ_SECONDS = 0.1
 # together, the runner can take a checkpoint and make progress known. A call itself is no shorter
 # than the other: it costs the runner some milliseconds, and Flink's runner of Beam 2.70 a kilobyte
 # for ever.
-_ROUND_SECONDS = 0.4
+_ROUND_SECONDS = 0.2
 _SHORTEST_CALL_SECONDS = 0.02
 # While much is left to be read nobody waits for the newest result, and what is counted of more
 # lines at a time is less: series of keys are handed on once for each pane and call.
-_CATCH_UP_FACTOR = 3
+_CATCH_UP_FACTOR = 6
 _CATCH_UP_RECORDS = 100_000
 # Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
 _IDLE_PAUSE = Duration(1)
@@ -268,7 +268,9 @@ class _TailFn(_ReadFn):
                     if self._connection.commits:
                         finalizer.register(reader.commit_read)
                     # Others may have much to read: an idle partition does not keep them waiting.
-                    tracker.defer_remainder(_IDLE_PAUSE if batch is None else Duration())
+                    # One that has had lines is only between two of them.
+                    is_idle = reader.caught_up_ms and reader.next_offset == start
+                    tracker.defer_remainder(_IDLE_PAUSE if is_idle else Duration())
                     return
 
     def _advance(self, estimator: Any, time_ms: int | None) -> None:

@@ -32,7 +32,7 @@ _QUEUED_KILOBYTES = 131_072
 _MIN_QUEUED_KILOBYTES = 8_192
 # A broker waits for so many bytes, and no longer than this, so that lines at a low rate do not
 # cost a request each.
-_FETCH_MIN_BYTES = 1_000_000
+_FETCH_MIN_BYTES = 200_000
 _FETCH_WAIT_MS = 100
 # With a full queue it looks again after this; its default of a second lets the queue run dry.
 _FULL_QUEUE_MS = 5

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from apache_beam.io.restriction_trackers import OffsetRange as Restriction
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.utils.timestamp import Duration
 from confluent_kafka import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,9 +124,11 @@ class Tracker(EndlessTracker):
     """As Beam hands it to a DoFn: with a way to give back the rest."""
 
     residual: Restriction | None = None
+    delay: Any = None
 
-    def defer_remainder(self, _delay: Any = None) -> None:
+    def defer_remainder(self, delay: Any = None) -> None:
         """Gives back what is not claimed."""
+        self.delay = delay
         split = self.try_split(0)
         if split is not None:
             self.residual = split[1]
@@ -231,11 +234,39 @@ def test_a_tail_gives_back_and_says_how_far_it_is(
     assert Restriction(start, NO_END) == tracker.residual
 
 
-@pytest.mark.parametrize(("waiting", "expected"), [(0, 5), (100_000, 5), (100_001, 13)])
+@pytest.mark.parametrize(
+    ("outcomes", "caught_up_ms", "pause_seconds"),
+    [
+        ([None], 90_000, 1),
+        # More is there, or nobody knows.
+        ([None], 0, 0),
+        # It had lines a moment ago.
+        ([batch(0), None], 90_000, 0),
+        ([batch(0), batch(1), batch(2), batch(3)], 0, 0),
+    ],
+)
+def test_only_a_partition_that_is_idle_is_left_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+    outcomes: list[Any],
+    caught_up_ms: int,
+    pause_seconds: int,
+) -> None:
+    """Others wait for its next line, which is expected at any moment."""
+    reader = Reader(outcomes)
+    monkeypatch.setattr(
+        reader, "look_for_end", lambda: setattr(reader, "caught_up_ms", caught_up_ms)
+    )
+
+    _, tracker = play_tail(monkeypatch, reader, ManualWatermarkEstimator(native_source._LONG_AGO))
+
+    assert Duration(pause_seconds) == tracker.delay
+
+
+@pytest.mark.parametrize(("waiting", "expected"), [(0, 2), (100_000, 2), (100_001, 13)])
 def test_a_call_is_longer_while_much_is_waiting(
     monkeypatch: pytest.MonkeyPatch, waiting: int, expected: int
 ) -> None:
-    """0.4 s, or three times as long; a batch takes a tenth of a second here."""
+    """0.2 s, or six times as long; a batch takes a tenth of a second here."""
     reader = Reader([batch(offset) for offset in range(100)])
     reader.waiting = waiting
 
