@@ -17,6 +17,7 @@ import apache_beam as beam
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 
+from pipeline.end_offsets import EndOffsets
 from pipeline.errors import ServiceError
 from pipeline.kafka_secrets import worker_properties
 from pipeline.new_partitions import WatchPartitions
@@ -128,6 +129,7 @@ class _Connection:
         self._readers = readers
         self.call_seconds = max(_ROUND_SECONDS / readers, _SHORTEST_CALL_SECONDS)
         self._waiting: dict[tuple[str, int], PartitionReader] = {}
+        self._ends: EndOffsets | None = None
         # A group of the user's shows in Kafka's own tools how far the job is.
         self.commits = "group.id" in properties
 
@@ -145,12 +147,11 @@ class _Connection:
             reader.close()
             reader = None
         if reader is None:
+            properties = worker_properties(self._properties, self._properties_path)
+            if self._ends is None:
+                self._ends = EndOffsets(properties)
             reader = PartitionReader(
-                worker_properties(self._properties, self._properties_path),
-                topic,
-                partition,
-                offset,
-                readers=self._readers,
+                properties, topic, partition, offset, readers=self._readers, ends=self._ends
             )
         try:
             yield reader

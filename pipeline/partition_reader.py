@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pipeline.end_offsets import EndOffsets
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember, client_settings
 from pipeline.kafka_errors import refused_setting_error
@@ -36,7 +37,6 @@ _FETCH_MIN_BYTES = 200_000
 _FETCH_WAIT_MS = 100
 # With a full queue it looks again after this; its default of a second lets the queue run dry.
 _FULL_QUEUE_MS = 5
-_QUERY_TIMEOUT_SECONDS = 1.0
 
 # Settings of how a consumer fetches, by the Java client's names.
 _FETCHING = {
@@ -116,7 +116,14 @@ class PartitionReader:
     """
 
     def __init__(
-        self, properties: KafkaProperties, topic: str, partition: int, offset: int, *, readers: int
+        self,
+        properties: KafkaProperties,
+        topic: str,
+        partition: int,
+        offset: int,
+        *,
+        readers: int,
+        ends: EndOffsets,
     ) -> None:
         """Connects; nothing is waited for.
 
@@ -126,6 +133,7 @@ class PartitionReader:
           partition: of the topic.
           offset: of the first record that is wanted.
           readers: how many there are in this process, who share the memory.
+          ends: asks where the partition ends.
 
         Raises:
           UsageError: a setting cannot be used.
@@ -134,6 +142,7 @@ class PartitionReader:
         self.partition = partition
         self.next_offset = offset
         self.caught_up_ms = 0
+        self._ends = ends
         self._remember = Remember()
         try:
             self._consumer = Consumer(
@@ -184,13 +193,9 @@ class PartitionReader:
           The offset of the next record that will be written; None if no broker answers.
         """
         asked_ms = wall_clock_ms()
-        try:
-            _, end = self._consumer.get_watermark_offsets(
-                self._place(), timeout=_QUERY_TIMEOUT_SECONDS
-            )
-        except KafkaException:
-            return None
-        self.caught_up_ms = asked_ms if self.next_offset >= end else 0
+        end = self._ends.ask(self.topic, self.partition)
+        if end is not None:
+            self.caught_up_ms = asked_ms if self.next_offset >= end else 0
         return end
 
     def known_to_wait(self) -> int:

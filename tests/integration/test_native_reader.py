@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
 
+from pipeline.end_offsets import EndOffsets
 from pipeline.errors import ServiceError
 from pipeline.kafka_properties import KafkaProperties
 from pipeline.local.kafka_broker import EmbeddedKafka
@@ -28,7 +29,8 @@ def open_reader(kafka: EmbeddedKafka) -> Iterator[Open]:
 
     def open_(topic: str, offset: int) -> PartitionReader:
         properties = KafkaProperties({"bootstrap.servers": kafka.bootstrap_servers})
-        readers.append(PartitionReader(properties, topic, 0, offset, readers=1))
+        ends = EndOffsets(properties)
+        readers.append(PartitionReader(properties, topic, 0, offset, readers=1, ends=ends))
         return readers[-1]
 
     yield open_
@@ -139,7 +141,7 @@ def test_a_broker_that_comes_back_is_read_on(tmp_path: pathlib.Path) -> None:
         broker.create_topic("logs", 1)
         produce(broker, "logs", 3)
         properties = KafkaProperties({"bootstrap.servers": broker.bootstrap_servers})
-        reader = PartitionReader(properties, "logs", 0, 0, readers=1)
+        reader = PartitionReader(properties, "logs", 0, 0, readers=1, ends=EndOffsets(properties))
         assert range(3) == next_batch(reader).offsets
         port = int(broker.bootstrap_servers.rpartition(":")[2])
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import native_source
+from pipeline.end_offsets import EndOffsets
 from pipeline.errors import ServiceError
 from pipeline.kafka_client import Remember
 from pipeline.kafka_properties import KafkaProperties
@@ -363,9 +364,8 @@ def test_settings_follow_the_java_client_where_that_has_a_say() -> None:
 
 def test_a_reader_goes_on_from_any_offset_of_a_hole_at_its_end() -> None:
     """Markers of transactions behind the last record do not make it connect anew."""
-    reader = PartitionReader(
-        KafkaProperties({"bootstrap.servers": "127.0.0.1:1"}), "t", 0, 5, readers=1
-    )
+    properties = KafkaProperties({"bootstrap.servers": "127.0.0.1:1"})
+    reader = PartitionReader(properties, "t", 0, 5, readers=1, ends=EndOffsets(properties))
     reader.next_offset = 8
     found = [reader.is_at(offset) for offset in (4, 5, 8, 9)]
     reader.close()
