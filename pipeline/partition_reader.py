@@ -23,9 +23,8 @@ from transforms.batches import RecordBatch
 from transforms.clock import wall_clock_ms
 from transforms.records import Header
 
-# More messages at a time cost more each: Python's garbage collector looks through them (its
-# youngest generation holds 700 objects). Measured, see docs/readers.md.
-_MESSAGES_PER_CALL = 500
+# More messages at a time bring nothing. Measured, see docs/readers.md.
+_MESSAGES_PER_CALL = 2_000
 # Librdkafka asks a broker for the next records as soon as fewer than these wait here ...
 _QUEUED_MESSAGES = 200_000
 # ... and stops at so much memory, for all partitions of a process together.

@@ -6,6 +6,7 @@ One function decides, for the job and for `error-windows explain` alike.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -186,7 +187,9 @@ class LineRules:
                 position = self._line_fields.index(name)
                 columns.append([values[position] or "" for values in rows])
         if len(columns) == 1:
-            return [_cut(value) for value in columns[0]]
+            values = columns[0]
+            is_short = max(map(len, values)) <= MAX_KEY_CHARACTERS
+            return list(values) if is_short else [_cut(value) for value in values]
         return [_join(values) for values in zip(*columns, strict=True)]
 
     def _skew(self, time_ms: int, reference_ms: int) -> str:
@@ -211,7 +214,7 @@ def _record_fields(batch: Batch, name: str, source: str) -> Sequence[str]:
         wanted = name.removeprefix(HEADER_FIELD)
         return [_header(headers, wanted) for headers in batch.headers]
     if name == "kafka.key":
-        return [_text(key) for key in batch.keys]
+        return [*map(_text, batch.keys)]
     if name == "kafka.topic":
         value = batch.topic
     else:
@@ -225,6 +228,8 @@ def _header(headers: Sequence[Any], wanted: str) -> str:
     return _text(values[-1]) if values else ""
 
 
+# Keys come again and again; those that are the same object are also counted faster.
+@functools.lru_cache(maxsize=20_000)
 def _text(data: bytes | None) -> str:
     return "" if data is None else data.decode("utf-8", "backslashreplace")
 

@@ -8,6 +8,7 @@ e - n to e - 1, with n = window / slide. All indices are integers and negative b
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,17 +24,17 @@ class Grid:
         if self.window_seconds % self.slide_seconds:
             raise ValueError(f"the slide must divide the window: {self}")
 
-    @property
+    @functools.cached_property
     def slide_ms(self) -> int:
         """Length of a pane in milliseconds."""
         return self.slide_seconds * 1000
 
-    @property
+    @functools.cached_property
     def window_ms(self) -> int:
         """Length of a window in milliseconds."""
         return self.window_seconds * 1000
 
-    @property
+    @functools.cached_property
     def panes_per_window(self) -> int:
         """How many panes make a window."""
         return self.window_seconds // self.slide_seconds

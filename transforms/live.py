@@ -523,13 +523,13 @@ class _SettleFn(beam.DoFn):
         return self._on_time_ms(index) + self._timing.allowed_lateness_ms
 
     def _results(self, series: str, told: Iterable[Told]) -> list[Result]:
-        key = key_of_series(series)
+        job, key, grid = self._job, key_of_series(series), self._grid
         return [
             Result(
-                self._job,
+                job,
                 key,
-                self._grid.window_start_ms(index),
-                self._grid.window_end_ms(index),
+                grid.window_start_ms(index),
+                grid.window_end_ms(index),
                 counts.errors,
                 revision,
                 final,
