@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference import reference_results
 from tests.unit.live_chain import LiveChain
+from transforms import panes
 from transforms.classify import LineRules
 from transforms.dead_letters import TIMESTAMP, TOO_LATE
 from transforms.filter import ContainsText
@@ -64,6 +66,28 @@ def test_every_key_has_a_series_and_all_together_are_the_total() -> None:
 
     assert [(10, 2, 0, False)] == counts(job, None)
     assert [(10, 1, 0, False)] == counts(job, "a") == counts(job, "b")
+
+
+def test_a_bundle_with_very_many_keys_and_panes_is_counted_in_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that its table stays small; no line is counted twice."""
+    monkeypatch.setattr(panes, "MAX_COUNTS_PER_BUNDLE", 3)
+    job = chain()
+    lines = [(5 + 10 * (number % 4), f"k={number % 5} ERROR") for number in range(200)]
+    for first in range(0, 200, 50):
+        job.bundle(
+            record(seconds, line.encode(), first + offset)
+            for offset, (seconds, line) in enumerate(lines[first : first + 50])
+        )
+    job.watermark(100_000)
+
+    # 200 lines in 4 panes, and of each key 10 in each.
+    expected = [(10, 50), (20, 100), (30, 150), (40, 150), (50, 100), (60, 50)]
+    assert expected == [row[:2] for row in counts(job, None) if not row[3]][:6]
+    assert [(end, number // 5) for end, number in expected] == [
+        row[:2] for row in counts(job, "3") if not row[3]
+    ][:6]
 
 
 def test_keys_beyond_the_bound_share_a_series() -> None:
