@@ -7,7 +7,7 @@ there are idle partitions.
 
 from __future__ import annotations
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.kafka_client import Remember, admin_client
@@ -34,12 +34,22 @@ class EndOffsets:
         try:
             if self._admin is None:
                 self._admin = admin_client(self._properties, Remember())
-            answer = self._admin.list_offsets(
-                {place: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
-                isolation_level=self._isolation,
-                request_timeout=_TIMEOUT_SECONDS,
-            )[place].result()
+            try:
+                return self._ask(self._admin, place)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._NOENT:
+                    raise
+                # A partition that is newer than what the client knows of the topic.
+                self._admin.list_topics(topic, timeout=_TIMEOUT_SECONDS)
+                return self._ask(self._admin, place)
         except KafkaException:
             return None
-        end: int = answer.offset
+
+    def _ask(self, admin: AdminClient, place: TopicPartition) -> int:
+        asked = admin.list_offsets(
+            {place: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
+            isolation_level=self._isolation,
+            request_timeout=_TIMEOUT_SECONDS,
+        )
+        end: int = asked[place].result().offset
         return end

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipeline.end_offsets import EndOffsets
 from pipeline.errors import ServiceError
@@ -83,6 +83,22 @@ def test_records_come_in_order_and_whole(
     produce(kafka, name, 1)
     assert range(1_200, 1_201) == next_batch(reader).offsets
     assert 0 == reader.caught_up_ms
+
+
+def test_the_end_of_a_partition_that_is_new_is_known(
+    kafka: EmbeddedKafka, topic: Callable[..., str]
+) -> None:
+    """Else it would never be caught up with, and hold the watermark of all others back."""
+    name = topic(1)
+    produce(kafka, name, 3)
+    ends = EndOffsets(KafkaProperties({"bootstrap.servers": kafka.bootstrap_servers}))
+    assert 3 == ends.ask(name, 0)
+
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for made in admin.create_partitions([NewPartitions(name, 2)]).values():
+        made.result()
+
+    assert [3, 0, None] == [ends.ask(name, partition) for partition in (0, 1, 2)]
 
 
 def test_expired_offsets_are_told_and_can_be_left_out(
