@@ -168,6 +168,7 @@ class _Connection:
         for reader in self._waiting.values():
             reader.close()
         self._waiting = {}
+        self._ends = None
 
 
 # How Beam is told what a DoFn wants to be given.

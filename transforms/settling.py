@@ -136,18 +136,14 @@ class Settling:
           Whether that was so: no window was told, and no silence ends. Else nothing is done, and
           `add` has to be called for every window.
         """
-        first = windows.start
-        started = self.next_index > self.first
+        first, started = windows.start, self.started
         if started and (first < self.next_index or self.is_too_silent(max_silent_windows)):
             return False
         self.line_ms = now_ms
         stored = self.windows
         for index in windows:
-            before = stored.get(index)
-            if before is None:
-                stored[index] = (errors, lines, -1, 0, 0)
-            else:
-                stored[index] = (before[0] + errors, before[1] + lines, *before[2:])
+            before = stored.get(index, _UNTOLD)
+            stored[index] = (before[0] + errors, before[1] + lines, *before[2:])
         if windows[-1] > self.newest:
             self.newest = windows[-1]
         if not started and first < self.first:
