@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pipeline.config import JobConfig
 
-# Python is handed records, and hands back counts, so often: what a result waits for.
-_BUNDLE_MS = 200
+# Python hands back counts so often. Three steps in a row hold the watermark back as long, and a
+# result waits for all of them.
+_BUNDLE_MS = 150
+# Flink asks a source for its watermark so often; its default of 200 ms would come on top.
+_WATERMARK_INTERVAL_MS = 50
+# Records are sent to Python so often within a bundle; otherwise most of them when it ends.
+_SEND_INTERVAL_MS = 20
 # The native reader itself ends a call after as long; what is left of a bundle would be waited for.
 _NATIVE_BUNDLE_MS = 20
 # Beam's default of 1,000 would end a bundle, and wait for Python, every few milliseconds.
@@ -19,9 +24,16 @@ def speed_options(config: JobConfig, *, disable_metrics: bool) -> list[str]:
       config: of the job.
       disable_metrics: whether to do without Beam's metrics on Flink.
     """
-    bundle_ms = _BUNDLE_MS if config.needs_java else _NATIVE_BUNDLE_MS
+    if config.needs_java:
+        intervals = [
+            f"--max_bundle_time_mills={_BUNDLE_MS}",
+            f"--auto_watermark_interval={_WATERMARK_INTERVAL_MS}",
+            f"--experiments=data_buffer_time_limit_ms={_SEND_INTERVAL_MS}",
+        ]
+    else:
+        intervals = [f"--max_bundle_time_mills={_NATIVE_BUNDLE_MS}"]
     return [
-        f"--max_bundle_time_mills={bundle_ms}",
+        *intervals,
         f"--max_bundle_size={_BUNDLE_RECORDS}",
         # Steps hand elements on without copies, for no step changes one that it was given.
         "--object_reuse",
