@@ -22,6 +22,7 @@ from apache_beam.options.pipeline_options import (
 from pipeline.errors import UsageError
 from pipeline.kafka_properties import is_secret
 from pipeline.runner import require_known_flags
+from transforms import worker_plugin
 
 # Where gcloud, and Beam after it, looks for a region.
 REGION_VARIABLE = "CLOUDSDK_COMPUTE_REGION"
@@ -41,10 +42,9 @@ _DEFAULTS = (
     "--no_save_main_session",
     # Beam would stage the list of all packages on this machine, with the addresses they came from.
     "--experiments=disable_logging_submission_environment",
+    worker_plugin.NAME,
 )
 _OF_LIVE_JOBS = ("--streaming",)
-# Workers know the coder of offset ranges once its module is loaded, which is to be first.
-_OF_BATCH_JOBS = ("--beam_plugins=transforms.java_coder",)
 
 
 def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> PipelineOptions:
@@ -60,7 +60,7 @@ def dataflow_options(arguments: Sequence[str], *, job: str, live: bool) -> Pipel
     """
     require_known_flags(arguments)
     _require_no_secrets(arguments)
-    kind = _OF_LIVE_JOBS if live else _OF_BATCH_JOBS
+    kind = _OF_LIVE_JOBS if live else ()
     options = PipelineOptions([*_DEFAULTS, *kind, *arguments, f"--job_name={job}"])
     if options.view_as(StandardOptions).streaming and not live:
         raise UsageError(

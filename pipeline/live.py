@@ -28,6 +28,7 @@ from pipeline.readers import live_sources
 from pipeline.side_outputs import Places, write_side_outputs
 from transforms.results import Result
 from transforms.samples import Sample
+from transforms.state_sampling import sample_often
 
 CHECKPOINT_INTERVAL_MS = 10_000
 _STATE_CHECK_SECONDS = 1.0
@@ -68,6 +69,7 @@ def submit(
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.
     """
+    sample_often()
     options = _options(
         speed_options(config, disable_metrics=disable_metrics),
         parallelism,

@@ -64,7 +64,11 @@ def run_live(flags: argparse.Namespace) -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="flink-", dir=run_dir()))
         )
         job_server = stack.enter_context(
-            FlinkJobServer(logs / "flink-job-server.log", folder / "artifacts")
+            FlinkJobServer(
+                logs / "flink-job-server.log",
+                folder / "artifacts",
+                conf_dir=folder / "conf",
+            )
         )
         if own_kafka:
             fetch_jars("kafka")

@@ -20,6 +20,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
 from pipeline.read_progress import Reading, reading_of
 from transforms.batches import Batch, RecordBatch
+from transforms.state_sampling import sample_often
 
 _LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 _ASK_SECONDS = 1.0
@@ -37,6 +38,7 @@ def local_runner(options: PipelineOptions, reading: Reading) -> FnApiRunner | No
     name = options.view_as(StandardOptions).runner or "DirectRunner"
     if name.rpartition(".")[2] not in _LOCAL_RUNNERS:
         return None
+    sample_often()
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     return _TellingRunner(ExtendedProvisionInfo(provision), reading)

@@ -7,7 +7,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, PortableOption
 
 from pipeline.config import WORKER
 from pipeline.spark import PROCESS_ENVIRONMENT, SparkRun
-from transforms import java_coder
+from transforms import worker_plugin
 
 _WORKER_IDLE_MS = 60_000
 
@@ -32,8 +32,7 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
         "--storage_level=MEMORY_AND_DISK",
         # Else a worker ends with its task, and the next task starts another.
         f"--environment_cache_millis={_WORKER_IDLE_MS}",
-        # Workers in processes of their own have to know its coder before they see any of our code.
-        f"--beam_plugins={java_coder.__name__}",
+        worker_plugin.NAME,
     ]
     if run.environment == PROCESS_ENVIRONMENT and given.environment_config is None:
         # Found on the PATH of the executors.

@@ -33,7 +33,7 @@ from pipeline.readers import live_sources
 from pipeline.runner import root_cause
 from pipeline.side_outputs import Places, write_side_outputs
 from pipeline.stable_ids import StableIds
-from transforms import java_coder
+from transforms import worker_plugin
 
 # For ever, at a pause that spares the brokers.
 _RETRIES = 2_147_483_647
@@ -148,8 +148,7 @@ def _options(
         f"--job_endpoint={job_endpoint}",
         "--environment_type=PROCESS",
         f"--environment_config={worker}",
-        # Workers have to know the coder of records before they are given any.
-        f"--beam_plugins={java_coder.__name__}",
+        worker_plugin.NAME,
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",

@@ -206,7 +206,7 @@ def test_a_job_with_an_end(cloud: GoogleCloud, kafka: _Kafka) -> None:
         job.request["environment"]["version"]["job_type"],
     )
     options = job.request["environment"]["sdkPipelineOptions"]["options"]
-    assert "transforms.java_coder" in options["beam_plugins"]
+    assert "transforms.worker_plugin" in options["beam_plugins"]
     graph = cloud.graph()
     assert {"window_seconds": 30, "slide_seconds": 10} == shown(graph, "SlidingWindows")
     assert "min_level=ERROR" == shown(graph, "FilterErrorLines[*]")["filter"]

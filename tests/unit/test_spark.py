@@ -127,7 +127,7 @@ def test_what_beam_is_told() -> None:
     assert ("localhost:8099", "PROCESS") == (portable.job_endpoint, portable.environment_type)
     assert '{"command": "error-windows-worker"}' == portable.environment_config
     # Without it a worker does not know the coder of offset ranges.
-    assert ["transforms.java_coder"] == options.get_all_options()["beam_plugins"]
+    assert ["transforms.worker_plugin"] == options.get_all_options()["beam_plugins"]
 
     own = [*arguments, '--environment_config={"command": "/opt/worker"}']
     portable = spark_options(own, run, "localhost:8099").view_as(PortableOptions)
