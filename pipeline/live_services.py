@@ -64,11 +64,7 @@ def run_live(flags: argparse.Namespace) -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="flink-", dir=run_dir()))
         )
         job_server = stack.enter_context(
-            FlinkJobServer(
-                logs / "flink-job-server.log",
-                folder / "artifacts",
-                conf_dir=folder / "conf",
-            )
+            FlinkJobServer(logs / "flink-job-server.log", folder / "artifacts")
         )
         if own_kafka:
             fetch_jars("kafka")

@@ -152,12 +152,8 @@ def high_availability_settings(zookeeper_port: int, storage_uri: str) -> dict[st
 
 def job_settings() -> dict[str, object]:
     """Of a job, where Beam has no option for it."""
-    return {
-        # A store that is full or away must not end the job: it goes on, and tries again.
-        "execution.checkpointing.tolerable-failed-checkpoints": 2_147_483_647,
-        # From one step to the next; with Flink's default of 100 ms it is what results wait for.
-        "execution.buffer-timeout.interval": "10 ms",
-    }
+    # A store that is full or away must not end the job: it goes on, and tries again.
+    return {"execution.checkpointing.tolerable-failed-checkpoints": 2_147_483_647}
 
 
 def write_config(folder: pathlib.Path, settings: Mapping[str, object]) -> pathlib.Path:
