@@ -37,6 +37,7 @@ _WARM_UP_SECONDS = 40.0
 _AFTER_SECONDS = 15.0
 _STOP_SECONDS = 60.0
 _SLIDE_SECONDS = 1
+_SHOWN_WINDOWS = 5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -156,9 +157,15 @@ def _delays(told: Told, workload: Workload, produced: dict[str, Any]) -> dict[st
     delays = [told.told_at[at][1] - at[0] / 1000 for at in right]
     first = [told.told_at[at][0] - at[0] / 1000 for at in right]
     half = len(delays) // 2
+    newest = max(end for end, _ in told.table)
     return {
         "windows": len(measured),
         "wrong": len(measured) - len(right),
+        # What to look at first: end of the window, what is right, and what was told.
+        "wrong_windows": [
+            (at[0], expected[at], told.table.get(at)) for at in sorted(set(measured) - set(right))
+        ][:_SHOWN_WINDOWS],
+        "newest_told_seconds_before_the_end": round(produced["ended"] - newest / 1000, 1),
         "delays": [round(delay, 3) for delay in delays],
         "first_told": [round(delay, 3) for delay in first],
         "median_first_half": round(statistics.median(delays[:half]), 3) if half else None,
