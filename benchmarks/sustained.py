@@ -119,6 +119,8 @@ def measure(
         produced = json.loads(producer.communicate(timeout=_STOP_SECONDS)[0])
         load = machine.load()
         peak_mb, python_peak_mb = session.usage.peak_mb, session.usage.python_peak_mb
+        delays = _delays(told, workload, produced)
+        said = session.said() if delays["wrong"] else ""
     return {
         "system": name,
         "rate": rate,
@@ -129,7 +131,8 @@ def measure(
         "cores": round(cpu_seconds / seconds, 2),
         "peak_mb": round(peak_mb),
         "python_peak_mb": round(python_peak_mb),
-        **_delays(told, workload, produced),
+        "said": said,
+        **delays,
     }
 
 
