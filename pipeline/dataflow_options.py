@@ -42,7 +42,7 @@ _DEFAULTS = (
     "--no_save_main_session",
     # Beam would stage the list of all packages on this machine, with the addresses they came from.
     "--experiments=disable_logging_submission_environment",
-    worker_plugin.NAME,
+    worker_plugin.ARGUMENT,
 )
 _OF_LIVE_JOBS = ("--streaming",)
 

@@ -32,7 +32,7 @@ def spark_options(arguments: Sequence[str], run: SparkRun, job_endpoint: str) ->
         "--storage_level=MEMORY_AND_DISK",
         # Else a worker ends with its task, and the next task starts another.
         f"--environment_cache_millis={_WORKER_IDLE_MS}",
-        worker_plugin.NAME,
+        worker_plugin.ARGUMENT,
     ]
     if run.environment == PROCESS_ENVIRONMENT and given.environment_config is None:
         # Found on the PATH of the executors.

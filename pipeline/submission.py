@@ -148,7 +148,7 @@ def _options(
         f"--job_endpoint={job_endpoint}",
         "--environment_type=PROCESS",
         f"--environment_config={worker}",
-        worker_plugin.NAME,
+        worker_plugin.ARGUMENT,
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",

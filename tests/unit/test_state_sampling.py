@@ -56,7 +56,7 @@ def test_the_plugin_does_it() -> None:
     code = (
         "import importlib; from transforms import worker_plugin; "
         "from apache_beam.runners.worker.statesampler import StateSampler as S; "
-        "importlib.import_module(worker_plugin.NAME.partition('=')[2]); "
+        "importlib.import_module(worker_plugin.ARGUMENT.partition('=')[2]); "
         "print(*S.__init__.__defaults__)"
     )
     told = subprocess.run(
