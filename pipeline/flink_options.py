@@ -9,8 +9,6 @@ from pipeline.config import JobConfig
 _BUNDLE_MS = 150
 # Flink asks a source for its watermark so often; its default of 200 ms would come on top.
 _WATERMARK_INTERVAL_MS = 50
-# Records are sent to Python so often within a bundle; otherwise most of them when it ends.
-_SEND_INTERVAL_MS = 20
 # The native reader itself ends a call after as long; what is left of a bundle would be waited for.
 _NATIVE_BUNDLE_MS = 20
 # Beam's default of 1,000 would end a bundle, and wait for Python, every few milliseconds.
@@ -28,7 +26,6 @@ def speed_options(config: JobConfig, *, disable_metrics: bool) -> list[str]:
         intervals = [
             f"--max_bundle_time_mills={_BUNDLE_MS}",
             f"--auto_watermark_interval={_WATERMARK_INTERVAL_MS}",
-            f"--experiments=data_buffer_time_limit_ms={_SEND_INTERVAL_MS}",
         ]
     else:
         intervals = [f"--max_bundle_time_mills={_NATIVE_BUNDLE_MS}"]

@@ -46,7 +46,7 @@ _CATCH_UP_FACTOR = 6
 _CATCH_UP_RECORDS = 100_000
 # Where nothing is there, it comes back after so long: whole seconds are all that Flink understands.
 _IDLE_PAUSE = Duration(1)
-# A bounded read knows that there is more; when none comes for so long, something is wrong.
+# There is more; when none comes for so long, something is wrong.
 _STALL_SECONDS = 60.0
 # Lines reach Kafka a moment after the time that they bear.
 _IDLE_DELAY_MS = 500
@@ -257,8 +257,13 @@ class _TailFn(_ReadFn):
                     self._advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
                     if mine is not batch:
                         return
-                elif reader.look_for_end() is not None and reader.caught_up_ms:
-                    self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
+                else:
+                    end = reader.look_for_end()
+                    if end is not None and reader.caught_up_ms:
+                        self._advance(estimator, reader.caught_up_ms - _IDLE_DELAY_MS)
+                    elif reader.stuck_seconds > _STALL_SECONDS:
+                        _tell_stuck(reader, end)
+                        reader.reconnect()
                 seconds = time.monotonic() - started
                 if batch is None or (
                     seconds > call_seconds
@@ -282,6 +287,17 @@ class _TailFn(_ReadFn):
         moment = timestamp_of(whole_seconds(time_ms, self._delay_ms))
         if moment > estimator.current_watermark():
             estimator.set_watermark(moment)
+
+
+def _tell_stuck(reader: PartitionReader, end: int | None) -> None:
+    """Says that a live read does not get on; no window ends meanwhile."""
+    _LOG.warning(
+        "%s[%d]: nothing came for %.0f s, next is offset %d, %s%s. It connects anew. "
+        "No window is told until it gets on: check the brokers.",
+        *(reader.topic, reader.partition, reader.stuck_seconds, reader.next_offset),
+        "no broker says where it ends" if end is None else f"it ends at {end}",
+        f" ({reader.trouble})" if reader.trouble else "",
+    )
 
 
 def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:

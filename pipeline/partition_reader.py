@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -143,22 +144,29 @@ class PartitionReader:
         self.caught_up_ms = 0
         self._ends = ends
         self._remember = Remember()
-        try:
-            self._consumer = Consumer(
-                reader_settings(properties, self._remember, readers), logger=_LOG
-            )
-        except KafkaException as error:
-            raise refused_setting_error(error) from None
-        self._begin_at(offset)
+        self._settings = reader_settings(properties, self._remember, readers)
+        self._after_offset = offset
+        self._stuck_since: float | None = None
+        self._connect()
 
     @property
     def trouble(self) -> str:
         """What the connection last complained about."""
         return self._remember.reason
 
+    @property
+    def stuck_seconds(self) -> float:
+        """For how long there is more, or no broker says that there is not, and nothing comes."""
+        return 0.0 if self._stuck_since is None else time.monotonic() - self._stuck_since
+
     def close(self) -> None:
         """Ends the connection."""
         self._consumer.close()
+
+    def reconnect(self) -> None:
+        """Reads on where it is, with a new connection."""
+        self.close()
+        self._connect()
 
     def read(self, timeout_seconds: float) -> MessageBatch | None:
         """The next records; None if none came in time.
@@ -183,6 +191,7 @@ class PartitionReader:
         self._after_offset = batch.offsets[-1] + 1
         self.next_offset = max(self.next_offset, self._after_offset)
         self.caught_up_ms = 0
+        self._stuck_since = None
         return batch
 
     def look_for_end(self) -> int | None:
@@ -195,6 +204,10 @@ class PartitionReader:
         end = self._ends.ask(self.topic, self.partition)
         if end is not None:
             self.caught_up_ms = asked_ms if self.next_offset >= end else 0
+        if end is not None and self.caught_up_ms:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = time.monotonic()
         return end
 
     def known_to_wait(self) -> int:
@@ -209,8 +222,8 @@ class PartitionReader:
           ServiceError: no broker answers.
         """
         first = self.next_offset
-        self.next_offset = self._bounds()[0]
-        self._begin_at(self.next_offset)
+        self.next_offset = self._after_offset = self._bounds()[0]
+        self._assign()
         return first, self.next_offset - 1
 
     def is_at(self, offset: int) -> bool:
@@ -224,9 +237,17 @@ class PartitionReader:
         with contextlib.suppress(KafkaException, RuntimeError):
             self._consumer.commit(offsets=[place], asynchronous=True)
 
-    def _begin_at(self, offset: int) -> None:
-        self._after_offset = offset
-        self._consumer.assign([TopicPartition(self.topic, self.partition, offset)])
+    def _connect(self) -> None:
+        try:
+            self._consumer = Consumer(self._settings, logger=_LOG)
+        except KafkaException as error:
+            raise refused_setting_error(error) from None
+        self._stuck_since = None
+        self._remember.reason = ""
+        self._assign()
+
+    def _assign(self) -> None:
+        self._consumer.assign([TopicPartition(self.topic, self.partition, self.next_offset)])
 
     def _place(self) -> TopicPartition:
         return TopicPartition(self.topic, self.partition)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
+
+_T = TypeVar("_T")
 
 DEADLINE_SECONDS = 60
 _POLL_SECONDS = 0.05
@@ -21,15 +25,30 @@ def environment_of(run_dir: pathlib.Path) -> dict[str, str]:
 
 def started_by(environment: dict[str, str]) -> list[str]:
     """Command lines of the processes that carry the run folder in their environment."""
+    return [
+        line.replace("\0", " ")
+        for line in _look(
+            environment, lambda folder: (folder / "cmdline").read_text("utf-8", "replace")
+        )
+        if line
+    ]
+
+
+def count_threads(environment: dict[str, str]) -> int:
+    """Threads of all these processes together."""
+    return sum(_look(environment, lambda folder: len(list((folder / "task").iterdir()))))
+
+
+def _look(environment: dict[str, str], read: Callable[[pathlib.Path], _T]) -> list[_T]:
     mark = f"ERROR_WINDOWS_RUN_DIR={environment['ERROR_WINDOWS_RUN_DIR']}".encode()
     found = []
     for folder in _PROC.iterdir():
         try:
             if folder.name.isdecimal() and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_text(errors="replace").replace("\0", " "))
+                found.append(read(folder))
         except OSError:
             continue  # It ended while we looked, or is not ours to look into.
-    return [line for line in found if line]
+    return found
 
 
 def wait_until_none_is_left(environment: dict[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A thread looks which step runs, and sleeps in between: 2 ms at first, then a fifth longer every
 time, up to 200. `StateSampler.stop`, with which a bundle ends, waits until it wakes up
-(apache_beam/runners/worker/statesampler_fast.pyx of Beam 2.70). So a bundle takes a tenth longer
+(apache_beam/runners/worker/statesampler_fast.pyx of Beam 2.77). So a bundle takes a tenth longer
 than its work, and as many again where several stages follow each other. Measured, see
 docs/readers.md.
 """

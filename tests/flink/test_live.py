@@ -25,6 +25,7 @@ from tests.chaos.waiting import now_ms, wait_until
 from tests.full import FULL
 from tests.processes import (
     DEADLINE_SECONDS,
+    count_threads,
     environment_of,
     needs_proc,
     started_by,
@@ -37,6 +38,8 @@ pytestmark = pytest.mark.flink
 
 WINDOW_SECONDS, SLIDE_SECONDS, SILENCE_SECONDS = (30, 10, 180) if FULL else (6, 2, 20)
 LATENESS_SECONDS = 20
+SILENCE_THREADS = 60
+"""Pools grow to their size; a thread for each bundle would be hundreds."""
 RATE = 100
 LINES = RATE * SLIDE_SECONDS * 7
 # The others come after them: a window with lines and no error is among theirs.
@@ -126,7 +129,8 @@ def test_live_results_settle_to_the_reference_through_a_silence(
     the native reader it comes in a partition that is new. What comes after its window was final
     is a dead letter. Ctrl-C leaves nothing.
 
-    A backfill of a range that was counted equals its settled results byte for byte.
+    Nothing piles up: there are as many threads after the silence as before. A backfill of a range
+    that was counted equals its settled results byte for byte.
     """
     environment = environment_of(tmp_path / "run")
     sent: list[tuple[int, bytes]] = []
@@ -158,7 +162,10 @@ def test_live_results_settle_to_the_reference_through_a_silence(
         printed = Printed(job.stdout)
         last_ms = end_ms(expected[-1])
         silent_ms = last_ms + max(SILENCE_SECONDS, LATENESS_SECONDS + SLIDE_SECONDS) * 1000
+        printed.read_until(lambda one: one["revision"] == 0 and end_ms(one) >= last_ms)
+        threads = count_threads(environment)
         printed.read_until(lambda one: one["revision"] == 0 and end_ms(one) >= silent_ms)
+        threads_more = count_threads(environment) - threads
         silent = [one for one in printed.settled() if last_ms < end_ms(one) <= silent_ms]
 
         late = (sent[0][0], b"[ERROR] too late")
@@ -206,6 +213,7 @@ def test_live_results_settle_to_the_reference_through_a_silence(
     assert [(TOO_LATE, *late)] == [
         (one.reason, one.record.timestamp, one.record.value) for one in dead_letters
     ]
+    assert threads_more < SILENCE_THREADS
     assert "interrupted\n" == stderr
     assert [] == wait_until_none_is_left(environment)
     delays = sorted(printed.delays_ms[end_ms(one)] for one in silent)

@@ -162,7 +162,51 @@ def test_a_broker_that_comes_back_is_read_on(tmp_path: pathlib.Path) -> None:
         port = int(broker.bootstrap_servers.rpartition(":")[2])
 
     assert reader.read(0.2) is None
-    assert reader.look_for_end() is None
+    assert (0, None, True) == (
+        reader.stuck_seconds,
+        reader.look_for_end(),
+        reader.stuck_seconds > 0,
+    )
+
+    with EmbeddedKafka(tmp_path / "kafka", port=port) as broker:
+        produce(broker, "logs", 2)
+        assert range(3, 5) == next_batch(reader).offsets
+        reader.close()
+
+
+def test_a_reader_that_gets_nothing_knows_it_and_reads_on_when_it_connects_anew(
+    kafka: EmbeddedKafka, topic: Callable[..., str], open_reader: Open
+) -> None:
+    """What a client that has stopped fetching looks like: paused, and nobody told."""
+    name = topic(1)
+    produce(kafka, name, 3)
+    reader = open_reader(name, 0)
+    assert range(3) == next_batch(reader).offsets
+    assert (3, 0) == (reader.look_for_end(), reader.stuck_seconds)
+
+    reader._consumer.pause([TopicPartition(name, 0)])
+    produce(kafka, name, 2)
+    assert (None, 5) == (reader.read(0.5), reader.look_for_end())
+    assert reader.stuck_seconds > 0
+
+    reader.reconnect()
+    assert 0 == reader.stuck_seconds
+    assert range(3, 5) == next_batch(reader).offsets
+
+
+def test_a_reader_connects_anew_where_no_broker_answers(tmp_path: pathlib.Path) -> None:
+    """It does not wait for one, and reads on as soon as there is one."""
+    with EmbeddedKafka(tmp_path / "kafka") as broker:
+        broker.create_topic("logs", 1)
+        produce(broker, "logs", 3)
+        properties = KafkaProperties({"bootstrap.servers": broker.bootstrap_servers})
+        reader = PartitionReader(properties, "logs", 0, 0, readers=1, ends=EndOffsets(properties))
+        assert range(3) == next_batch(reader).offsets
+        port = int(broker.bootstrap_servers.rpartition(":")[2])
+
+    reader.reconnect()
+    assert reader.read(0.5) is None
+    assert "refused" in reader.trouble.lower()
 
     with EmbeddedKafka(tmp_path / "kafka", port=port) as broker:
         produce(broker, "logs", 2)

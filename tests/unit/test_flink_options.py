@@ -18,7 +18,6 @@ from pipeline.flink_options import speed_options
             [
                 "--max_bundle_time_mills=150",
                 "--auto_watermark_interval=50",
-                "--experiments=data_buffer_time_limit_ms=20",
                 "--max_bundle_size=100000",
                 "--object_reuse",
             ],

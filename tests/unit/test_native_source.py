@@ -75,8 +75,10 @@ class Reader:
         self._outcomes = list(outcomes)
         self.next_offset = 0
         self.caught_up_ms = 0
+        self.topic, self.partition = "logs", 3
         self.trouble = "connection refused"
-        self.skipped = 0
+        self.stuck_seconds = 0.0
+        self.skipped = self.reconnected = 0
         self.waiting = 0
 
     def known_to_wait(self) -> int:
@@ -104,6 +106,10 @@ class Reader:
         """Counts."""
         self.skipped += 1
         return 0, 0
+
+    def reconnect(self) -> None:
+        """Counts."""
+        self.reconnected += 1
 
     def close(self) -> None:
         """Does nothing."""
@@ -261,6 +267,38 @@ def test_only_a_partition_that_is_idle_is_left_alone_for_a_while(
     _, tracker = play_tail(monkeypatch, reader, ManualWatermarkEstimator(native_source._LONG_AGO))
 
     assert Duration(pause_seconds) == tracker.delay
+
+
+@pytest.mark.parametrize(
+    ("stuck_seconds", "caught_up_ms", "end", "told"),
+    [
+        (60.0, 0, 9, []),
+        (61.0, 90_000, 9, []),
+        (61.0, 0, 9, ["it ends at 9"]),
+        (61.0, 0, None, ["no broker says where it ends"]),
+    ],
+)
+def test_a_tail_that_does_not_get_on_says_so_and_connects_anew(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    stuck_seconds: float,
+    caught_up_ms: int,
+    end: int | None,
+    told: list[str],
+) -> None:
+    """Not before a minute, and not where all has been read."""
+    reader = Reader([None])
+    reader.stuck_seconds, reader.caught_up_ms = stuck_seconds, caught_up_ms
+    monkeypatch.setattr(reader, "look_for_end", lambda: end)
+
+    play_tail(monkeypatch, reader, ManualWatermarkEstimator(native_source._LONG_AGO))
+
+    assert len(told) == reader.reconnected
+    assert [
+        f"logs[3]: nothing came for 61 s, next is offset 0, {where} (connection refused). It "
+        "connects anew. No window is told until it gets on: check the brokers."
+        for where in told
+    ] == caplog.messages
 
 
 @pytest.mark.parametrize(("waiting", "expected"), [(0, 2), (100_000, 2), (100_001, 13)])
