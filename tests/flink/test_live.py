@@ -219,9 +219,11 @@ def test_live_results_settle_to_the_reference_through_a_silence(
     delays = sorted(printed.delays_ms[end_ms(one)] for one in silent)
     _LOG.info(
         "%d windows of silence, told %d to %d ms after their ends, median %d; "
-        "the line after it in revision %d of its window, %d ms after its end, %d ms after the line",
+        "the line after it in revision %d of its window, %d ms after its end, %d ms after the "
+        "line; %d threads more",
         *(len(silent), delays[0], delays[-1], delays[len(delays) // 2]),
         *(shown["revision"], printed.delays_ms[end_ms(shown)], end_ms(shown) - error[0]),
+        threads_more,
     )
 
 
