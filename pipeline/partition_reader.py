@@ -8,6 +8,7 @@ because no broker answers.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ class ExpiredOffsetError(ServiceError):
 class MessageBatch:
     """A `transforms.batches.Batch` of librdkafka's messages.
 
-    Keys and headers are fetched only where they are asked for. A pickle of it is a `RecordBatch`.
+    Keys and headers are fetched only where they are asked for, and once: whoever asks for those of
+    one record asks for many. A pickle of it is a `RecordBatch`.
     """
 
     def __init__(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
@@ -75,12 +77,12 @@ class MessageBatch:
         self.values: Sequence[bytes | None] = [message.value() for message in messages]
         self._messages = messages
 
-    @property
+    @functools.cached_property
     def keys(self) -> Sequence[bytes | None]:
         """As they are in Kafka."""
         return [message.key() for message in self._messages]
 
-    @property
+    @functools.cached_property
     def headers(self) -> Sequence[Sequence[Header]]:
         """Of each record."""
         return [

@@ -62,6 +62,12 @@ def test_a_batch_has_what_the_messages_have() -> None:
     assert range(5, 8) == batch(5, 6, 7).offsets
 
 
+def test_keys_and_headers_are_fetched_once() -> None:
+    """Who takes out one record after the other would fetch those of all for each."""
+    one = batch(5, 9)
+    assert (one.keys is one.keys, one.headers is one.headers) == (True, True)
+
+
 def test_what_lies_behind_a_stop_is_cut_off() -> None:
     """A stop may fall into a hole."""
     assert [5, 6] == list((batch(5, 6, 9).until(8) or batch(0)).offsets)
