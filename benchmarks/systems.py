@@ -261,7 +261,7 @@ ALL = [
     ),
     System(
         "bare loops",
-        "the same with a process per partition",
+        "confluent-kafka and a dict of panes, a process per partition",
         _module("bare", "loops"),
     ),
     System(
