@@ -115,12 +115,10 @@ def test_a_job_goes_on_from_s3(endpoint: str, kafka: EmbeddedKafka, tmp_path: pa
         assert "new" == start()
         wait_for_news()
         # A result is told before there is a checkpoint, where lines waited for the job.
-        wait_until(
-            lambda: bool(store.completed("errors")),
-            what="a checkpoint",
-            timeout_seconds=RESULT_SECONDS,
+        completed = wait_until(
+            lambda: store.completed("errors"), what="a checkpoint", timeout_seconds=RESULT_SECONDS
         )
-        [old] = {one.flink_job_id for one in store.completed("errors")}
+        [old] = {one.flink_job_id for one in completed}
         assert 0 == flink("cancel").returncode
         newest = store.completed("errors", flink_job_id=old)[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -151,8 +152,9 @@ def test_markers_of_transactions_do_not_hide_the_end(
     assert (4, True) == (reader.look_for_end(), reader.caught_up_ms > 0)
 
 
-def test_a_broker_that_comes_back_is_read_on(tmp_path: pathlib.Path) -> None:
-    """While it is away nobody claims to have caught up; then no record is missing."""
+@contextlib.contextmanager
+def reader_without_broker(tmp_path: pathlib.Path) -> Iterator[PartitionReader]:
+    """A reader of three records whose broker is away in the block; then it reads on with two."""
     with EmbeddedKafka(tmp_path / "kafka") as broker:
         broker.create_topic("logs", 1)
         produce(broker, "logs", 3)
@@ -161,17 +163,31 @@ def test_a_broker_that_comes_back_is_read_on(tmp_path: pathlib.Path) -> None:
         assert range(3) == next_batch(reader).offsets
         port = int(broker.bootstrap_servers.rpartition(":")[2])
 
-    assert reader.read(0.2) is None
-    assert (0, None, True) == (
-        reader.stuck_seconds,
-        reader.look_for_end(),
-        reader.stuck_seconds > 0,
-    )
+    yield reader
 
     with EmbeddedKafka(tmp_path / "kafka", port=port) as broker:
         produce(broker, "logs", 2)
         assert range(3, 5) == next_batch(reader).offsets
         reader.close()
+
+
+def test_a_broker_that_comes_back_is_read_on(tmp_path: pathlib.Path) -> None:
+    """While it is away nobody claims to have caught up; then no record is missing."""
+    with reader_without_broker(tmp_path) as reader:
+        assert reader.read(0.2) is None
+        assert (0, None, True) == (
+            reader.stuck_seconds,
+            reader.look_for_end(),
+            reader.stuck_seconds > 0,
+        )
+
+
+def test_a_reader_connects_anew_where_no_broker_answers(tmp_path: pathlib.Path) -> None:
+    """It does not wait for one, and reads on as soon as there is one."""
+    with reader_without_broker(tmp_path) as reader:
+        reader.reconnect()
+        assert reader.read(0.5) is None
+        assert "refused" in reader.trouble.lower()
 
 
 def test_a_reader_that_gets_nothing_knows_it_and_reads_on_when_it_connects_anew(
@@ -192,23 +208,3 @@ def test_a_reader_that_gets_nothing_knows_it_and_reads_on_when_it_connects_anew(
     reader.reconnect()
     assert 0 == reader.stuck_seconds
     assert range(3, 5) == next_batch(reader).offsets
-
-
-def test_a_reader_connects_anew_where_no_broker_answers(tmp_path: pathlib.Path) -> None:
-    """It does not wait for one, and reads on as soon as there is one."""
-    with EmbeddedKafka(tmp_path / "kafka") as broker:
-        broker.create_topic("logs", 1)
-        produce(broker, "logs", 3)
-        properties = KafkaProperties({"bootstrap.servers": broker.bootstrap_servers})
-        reader = PartitionReader(properties, "logs", 0, 0, readers=1, ends=EndOffsets(properties))
-        assert range(3) == next_batch(reader).offsets
-        port = int(broker.bootstrap_servers.rpartition(":")[2])
-
-    reader.reconnect()
-    assert reader.read(0.5) is None
-    assert "refused" in reader.trouble.lower()
-
-    with EmbeddedKafka(tmp_path / "kafka", port=port) as broker:
-        produce(broker, "logs", 2)
-        assert range(3, 5) == next_batch(reader).offsets
-        reader.close()

@@ -65,7 +65,9 @@ def test_a_batch_has_what_the_messages_have() -> None:
 def test_keys_and_headers_are_fetched_once() -> None:
     """Who takes out one record after the other would fetch those of all for each."""
     one = batch(5, 9)
-    assert (one.keys is one.keys, one.headers is one.headers) == (True, True)
+    keys, headers = one.keys, one.headers
+    assert keys is one.keys
+    assert headers is one.headers
 
 
 def test_what_lies_behind_a_stop_is_cut_off() -> None:
