@@ -21,7 +21,7 @@ from apache_beam.runners.runner import PipelineState
 from pipeline.config import JobConfig
 from pipeline.console import TABLE_HEAD, print_json, print_result, print_sample
 from pipeline.errors import JobFailedError
-from pipeline.flink_options import speed_options
+from pipeline.flink_options import runner_options
 from pipeline.graph import build_live_graph
 from pipeline.live_config import MAX_PARALLELISM
 from pipeline.readers import live_sources
@@ -71,7 +71,7 @@ def submit(
     """
     sample_often()
     options = _options(
-        speed_options(config, disable_metrics=disable_metrics),
+        runner_options(config, disable_metrics=disable_metrics),
         parallelism,
         job_endpoint,
         checkpoints_dir,
@@ -133,7 +133,7 @@ def _received_meanwhile() -> Iterator[Result | Sample]:
 
 
 def _options(
-    speed: list[str], parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
+    runner: list[str], parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
 ) -> PipelineOptions:
     # A new job begins a new history; Flink would keep the old one's files for ever.
     shutil.rmtree(checkpoints_dir, ignore_errors=True)
@@ -145,7 +145,7 @@ def _options(
             "--streaming",
             f"--parallelism={parallelism}",
             f"--max_parallelism={MAX_PARALLELISM}",
-            *speed,
+            *runner,
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",

@@ -18,7 +18,7 @@ from apache_beam.runners.runner import PipelineState
 
 from pipeline.checkpoint_store import CHECKPOINT_DIR_FLAG
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError, UsageError
-from pipeline.flink_options import speed_options
+from pipeline.flink_options import runner_options
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.graph import build_live_graph
 from pipeline.live_config import MAX_PARALLELISM, LiveConfig
@@ -152,13 +152,9 @@ def _options(
         "--streaming",
         f"--parallelism={config.parallelism}",
         f"--max_parallelism={MAX_PARALLELISM}",
-        *speed_options(config.job, disable_metrics=config.disable_metrics),
+        *runner_options(config.job, disable_metrics=config.disable_metrics),
         f"--checkpointing_interval={config.checkpoint_interval_seconds * 1000}",
         f"--checkpoint_timeout_millis={_CHECKPOINT_TIMEOUT_MS}",
-        # Else the output of an unfinished bundle goes into the checkpoint, by the number of the
-        # output; the job server numbers a stage's outputs in no fixed order, so a later start
-        # would send it the wrong way (seen: ClassCastException, "Couldn't flush pushed back").
-        "--finish_bundle_before_checkpointing",
         "--externalized_checkpoints_enabled",
         "--retain_externalized_checkpoints_on_cancellation",
         "--state_backend=filesystem",

@@ -1,4 +1,4 @@
-"""What Flink's runner is told for speed."""
+"""What Flink's runner is told about bundles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import config_from_flags
 from pipeline.flags import build_parser
-from pipeline.flink_options import speed_options
+from pipeline.flink_options import runner_options
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from pipeline.flink_options import speed_options
                 "--auto_watermark_interval=50",
                 "--max_bundle_size=100000",
                 "--object_reuse",
+                "--finish_bundle_before_checkpointing",
             ],
         ),
         (
@@ -29,6 +30,7 @@ from pipeline.flink_options import speed_options
                 "--max_bundle_time_mills=20",
                 "--max_bundle_size=100000",
                 "--object_reuse",
+                "--finish_bundle_before_checkpointing",
                 "--disable_metrics",
             ],
         ),
@@ -40,4 +42,4 @@ def test_options_of_each_reader(reader: str, disable_metrics: bool, expected: li
         ["--kafka_bootstrap_servers=b:9092", "--input_topic=logs", f"--kafka_reader={reader}"]
     )
 
-    assert expected == speed_options(config_from_flags(flags), disable_metrics=disable_metrics)
+    assert expected == runner_options(config_from_flags(flags), disable_metrics=disable_metrics)
