@@ -6,7 +6,6 @@ One function decides, for the job and for `error-windows explain` alike.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -214,7 +213,7 @@ def _record_fields(batch: Batch, name: str, source: str) -> Sequence[str]:
         wanted = name.removeprefix(HEADER_FIELD)
         return [_header(headers, wanted) for headers in batch.headers]
     if name == "kafka.key":
-        return [*map(_text, batch.keys)]
+        return [*map(_KEY_TEXTS.__getitem__, batch.keys)]
     if name == "kafka.topic":
         value = batch.topic
     else:
@@ -228,8 +227,25 @@ def _header(headers: Sequence[Any], wanted: str) -> str:
     return _text(values[-1]) if values else ""
 
 
-# Keys come again and again; those that are the same object are also counted faster.
-@functools.lru_cache(maxsize=20_000)
+class _KeyTexts(dict[bytes | None, str]):
+    """Texts of keys, which come again and again.
+
+    Those that are the same object are also counted faster. A plain dictionary that begins anew
+    when it is full: with thousands of keys, to note which one was used last, as `functools`'
+    cache does, costs more than to look it up.
+    """
+
+    def __missing__(self, data: bytes | None) -> str:
+        if len(self) >= _MOST_KEY_TEXTS:
+            self.clear()
+        self[data] = text = _text(data)
+        return text
+
+
+_KEY_TEXTS = _KeyTexts()
+_MOST_KEY_TEXTS = 20_000
+
+
 def _text(data: bytes | None) -> str:
     return "" if data is None else data.decode("utf-8", "backslashreplace")
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms import classify
 from transforms.batches import batch_of
 from transforms.classify import LineRules, Verdict
 from transforms.filter import AtLeast, ContainsText, LineFilter, MatchesRegex, OneOf
@@ -72,6 +73,15 @@ def test_a_long_key_is_cut() -> None:
     key = rules("a").classify(record(b'{"a":"%s"}' % (b"x" * 1_000)), NOW_MS).key
 
     assert "x" * 199 + "…" == key
+
+
+def test_texts_of_keys_are_kept_up_to_a_bound() -> None:
+    """A key that is another in every record cannot eat the memory, and each has its own text."""
+    found = [classify._KEY_TEXTS[b"k%d" % number] for number in range(45_000)]
+
+    assert [f"k{number}" for number in range(45_000)] == found
+    assert ("", "a\\xff") == (classify._KEY_TEXTS[None], classify._KEY_TEXTS[b"a\xff"])
+    assert len(classify._KEY_TEXTS) <= 20_000
 
 
 @pytest.mark.parametrize(
