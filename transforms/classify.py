@@ -30,6 +30,7 @@ RECORD_FIELDS = ("kafka.key", "kafka.topic", "kafka.partition", "kafka.source")
 # Long enough for names, short enough that forged ones cannot eat the memory.
 MAX_KEY_CHARACTERS = 200
 _CUT = "…"
+_MOST_KEY_TEXTS = 20_000
 _ANY_MS = 2**63
 
 
@@ -224,11 +225,11 @@ def _record_fields(batch: Batch, name: str, source: str) -> Sequence[str]:
 def _header(headers: Sequence[Any], wanted: str) -> str:
     # The last of several with one name, as Kafka's `lastHeader`.
     values = [header.value for header in headers if header.key == wanted]
-    return _text(values[-1]) if values else ""
+    return _KEY_TEXTS[values[-1]] if values else ""
 
 
 class _KeyTexts(dict[bytes | None, str]):
-    """Texts of keys, which come again and again.
+    """Texts of keys and headers, which come again and again.
 
     Those that are the same object are also counted faster. A plain dictionary that begins anew
     when it is full: with thousands of keys, to note which one was used last, as `functools`'
@@ -243,7 +244,6 @@ class _KeyTexts(dict[bytes | None, str]):
 
 
 _KEY_TEXTS = _KeyTexts()
-_MOST_KEY_TEXTS = 20_000
 
 
 def _text(data: bytes | None) -> str:
