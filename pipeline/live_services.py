@@ -9,7 +9,7 @@ import tempfile
 
 from pipeline import live_demo
 from pipeline.arguments import whole_number
-from pipeline.config import STDOUT, names_brokers
+from pipeline.config import NATIVE_READER, STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
@@ -64,7 +64,11 @@ def run_live(flags: argparse.Namespace) -> int:
             stack.enter_context(tempfile.TemporaryDirectory(prefix="flink-", dir=run_dir()))
         )
         job_server = stack.enter_context(
-            FlinkJobServer(logs / "flink-job-server.log", folder / "artifacts")
+            FlinkJobServer(
+                logs / "flink-job-server.log",
+                folder / "artifacts",
+                handles_lines=config.kafka.reader != NATIVE_READER,
+            )
         )
         if own_kafka:
             fetch_jars("kafka")

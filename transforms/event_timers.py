@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -31,6 +32,14 @@ def set_next(timer: Any, due_ms: Callable[[int], int], index: int, now_ms: int) 
     while due_ms(index + step) <= now_ms:
         timer.set(timestamp_of(due_ms(index + step)), dynamic_timer_tag=str(step))
         step *= 2
+
+
+@dataclasses.dataclass
+class Watch:
+    """When there was a watermark, by itself (`Watched`)."""
+
+    reached_ms: int
+    probed_ms: int
 
 
 class Watched(Protocol):

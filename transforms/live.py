@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.coders import (
     BytesCoder,
     FastPrimitivesCoder,
@@ -24,18 +25,17 @@ from transforms import metrics
 from transforms.beam_time import milliseconds_of, timestamp_of
 from transforms.clock import wall_clock_ms
 from transforms.dead_letters import TOO_LATE, DeadLetter
-from transforms.event_timers import is_without_watermark, set_next
+from transforms.event_timers import Watch, is_without_watermark, set_next
 from transforms.garbage import search_rarely
 from transforms.grid import Grid
 from transforms.group_counts import GroupCounts, GroupSums
 from transforms.key_bound import KeyBound
 from transforms.offsets import OffsetSpan, decided
 from transforms.pane_gate import PaneGate, closes_at_ms
-from transforms.panes import BundleCounts, Counts, Suspect, with_errors
+from transforms.panes import BundleCounts, Suspect, with_errors
 from transforms.results import Result, format_time
 from transforms.series import TOTAL, key_of_series
-from transforms.settling import Settling, Told
-from transforms.settling_group import SettlingGroup
+from transforms.settling_group import SettlingGroup, ToldColumns
 from transforms.silence import silence_of
 from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS, Timing
 from transforms.typed import set_output_types
@@ -341,43 +341,30 @@ class _SettleFn(beam.DoFn):
         name, added = element
         now_ms = self._clock_ms()
         group = SettlingGroup(state.read(), away.read)
-        if not group.series:
+        if not len(group):
+            group.tick_ms = now_ms
             tick.set(timestamp_of(now_ms + self._tick_ms(name)))
-        all_series, max_silent = group.series, self._max_silent_windows(name)
+        max_silent = self._max_silent_windows(name)
+        before = group.tallies()
+        told: list[ToldColumns] = []
         for pane, names, errors, lines in added:
             windows = self._grid.windows_of(pane)
-            for series, new_errors, new_lines in zip(names, errors, lines, strict=True):
-                now = all_series.get(series)
-                if now is None:
-                    # Its oldest pane comes first.
-                    now = all_series[series] = Settling.begin(windows.start, now_ms)
-                if not now.add_in_time(
-                    windows, new_errors, new_lines, now_ms=now_ms, max_silent_windows=max_silent
-                ):
-                    counts = Counts(new_errors, new_lines)
-                    yield from self._add(group, series, windows, counts, now_ms)
-        self._keep(group, state, away, on_time, final)
-
-    def _add(
-        self, group: SettlingGroup, series: str, windows: range, counts: Counts, now_ms: int
-    ) -> Iterable[Result]:
-        max_silent = self._max_silent_windows(series)
-        now = group.series[series]
-        before = (now.skipped, now.late_lines, now.too_late_lines)
-        told: list[Told] = []
-        for index in windows:
-            group.bring_back(series, index)
-            told += now.add(index, counts, now_ms=now_ms, max_silent_windows=max_silent)
-        self._skipped.inc(now.skipped - before[0])
-        if series == TOTAL:
-            self._late_lines.inc(now.late_lines - before[1])
-            self._lost_lines.inc(now.too_late_lines - before[2])
-        return self._results(series, told)
+            told += group.add(
+                windows, names, errors, lines, now_ms=now_ms, max_silent_windows=max_silent
+            )
+        skipped, late_lines, too_late_lines = (group.tallies() - before).tolist()
+        self._skipped.inc(skipped)
+        if name == TOTAL:
+            self._late_lines.inc(late_lines)
+            self._lost_lines.inc(too_late_lines)
+        yield from self._results(group, told)
+        self._keep(name, group, state, away, on_time, final)
 
     @userstate.on_timer(_ON_TIME)  # type: ignore[untyped-decorator]
     def emit_on_time(
         self,
         fired: Timestamp = beam.DoFn.TimestampParam,
+        name: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
@@ -385,27 +372,17 @@ class _SettleFn(beam.DoFn):
     ) -> Iterator[Result]:
         """Tells amended windows and those that are over, and looks forward to the next one."""
         group = SettlingGroup(state.read(), away.read)
-        fired_ms, now_ms = milliseconds_of(fired), self._clock_ms()
-        due = (fired_ms - self._timing.on_time_delay_ms) // self._grid.slide_ms
-        for series, now in group.series.items():
-            now.reached_ms = now_ms
-            if now.next_index <= due:
-                yield from self._tell_due(series, now, due)
-        group.put_away()
-        self._keep(group, state, away, on_time, final)
-
-    def _tell_due(self, series: str, now: Settling, due: int) -> Iterable[Result]:
-        """Tells the windows up to one."""
-        max_silent = self._max_silent_windows(series)
-        told: list[Told] = []
-        while now.next_index <= due and not now.is_too_silent(max_silent):
-            told += now.tell_next(max_silent)
-        return self._results(series, told)
+        group.reached_ms[:] = self._clock_ms()
+        due = (milliseconds_of(fired) - self._on_time_ms(0)) // self._grid.slide_ms
+        yield from self._results(group, group.tell_due(due, self._max_silent_windows(name)))
+        group.put_old_windows_away()
+        self._keep(name, group, state, away, on_time, final)
 
     @userstate.on_timer(_FINAL)  # type: ignore[untyped-decorator]
     def emit_final(
         self,
         fired: Timestamp = beam.DoFn.TimestampParam,
+        name: str = beam.DoFn.KeyParam,
         state: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_STATE),
         away: userstate.AccumulatingRuntimeState = beam.DoFn.StateParam(_AWAY),
         on_time: userstate.RuntimeTimer = beam.DoFn.TimerParam(_ON_TIME),
@@ -413,13 +390,9 @@ class _SettleFn(beam.DoFn):
     ) -> Iterator[Result]:
         """Tells windows for the last time that the watermark is past by the allowed lateness."""
         group = SettlingGroup(state.read(), away.read)
-        fired_ms = milliseconds_of(fired)
-        for series, now in group.series.items():
-            while (
-                now.oldest_open() < now.next_index and self._final_ms(now.oldest_open()) <= fired_ms
-            ):
-                yield from self._finals(group, series, now)
-        self._keep(group, state, away, on_time, final)
+        due = (milliseconds_of(fired) - self._final_ms(0)) // self._grid.slide_ms
+        yield from self._results(group, group.tell_final(due))
+        self._keep(name, group, state, away, on_time, final)
 
     @userstate.on_timer(_TICK)  # type: ignore[untyped-decorator]
     def look_at_the_clock(
@@ -434,50 +407,42 @@ class _SettleFn(beam.DoFn):
         """Tells what the watermark would have, where that stands still; early results."""
         group = SettlingGroup(state.read(), away.read)
         now_ms, tick_ms = self._clock_ms(), self._tick_ms(name)
-        # Copied, because what is over is dropped.
-        for series, now in list(group.series.items()):
-            yield from self._look(group, series, now, on_time, now_ms, tick_ms)
-            if now.is_over(self._max_silent_windows(series)):
-                # All is final and told: the next line begins anew.
-                del group.series[series]
-        self._keep(group, state, away, on_time, final)
-        if group.series:
+        group.tick(now_ms, tick_ms)
+        yield from self._results(group, self._look(name, group, on_time, now_ms))
+        # When all is final and told, the next line begins anew.
+        group.forget_what_is_over(self._max_silent_windows(name))
+        self._keep(name, group, state, away, on_time, final)
+        if len(group):
             tick.set(timestamp_of(now_ms + tick_ms))
 
     def _look(
-        self,
-        group: SettlingGroup,
-        series: str,
-        now: Settling,
-        on_time: userstate.RuntimeTimer,
-        now_ms: int,
-        tick_ms: int,
-    ) -> Iterator[Result]:
-        lateness_ms, delay_ms = self._timing.allowed_lateness_ms, self._timing.on_time_delay_ms
-        max_silent = self._max_silent_windows(series)
-        now.tick(now_ms, tick_ms)
-        while not now.is_too_silent(max_silent) and now.watermark_stands_still(
-            self._grid, now_ms, delay_ms
-        ):
-            yield from self._results(series, now.tell_next(max_silent))
-        oldest = now.oldest_open()
-        if oldest < now.next_index and is_without_watermark(
-            now, on_time, now_ms, due_ms=self._final_ms(oldest) + FINAL_MARGIN_MS
-        ):
-            while now.oldest_open() < now.next_index and now.is_final_by_clock(
-                self._grid, now_ms, lateness_ms + delay_ms
-            ):
-                yield from self._finals(group, series, now)
-        early_ms = self._timing.early_ms
-        if early_ms is not None and not now.is_over(max_silent):
-            yield from self._results(series, now.tell_early(now_ms, early_ms))
+        self, name: str, group: SettlingGroup, on_time: userstate.RuntimeTimer, now_ms: int
+    ) -> Iterator[ToldColumns]:
+        timing, grid = self._timing, self._grid
+        yield from group.tell_where_watermark_stands_still(
+            grid, now_ms, timing.on_time_delay_ms, self._max_silent_windows(name)
+        )
+        without_watermark = self._without_watermark(group, on_time, now_ms)
+        yield from group.tell_final_by_clock(grid, now_ms, self._final_ms(0), without_watermark)
+        if timing.early_ms is not None:
+            yield from group.tell_early(now_ms, timing.early_ms)
 
-    def _finals(self, group: SettlingGroup, series: str, now: Settling) -> Iterator[Result]:
-        group.bring_back(series, now.oldest_open())
-        yield from self._results(series, now.tell_final())
+    def _without_watermark(
+        self, group: SettlingGroup, on_time: userstate.RuntimeTimer, now_ms: int
+    ) -> list[bool]:
+        """Of which series windows are to be final by the clock."""
+        found = [False] * len(group)
+        oldest = group.oldest_open()
+        for row in np.flatnonzero(oldest < group.next_index).tolist():
+            watch = Watch(int(group.reached_ms[row]), int(group.probed_ms[row]))
+            due_ms = self._final_ms(int(oldest[row])) + FINAL_MARGIN_MS
+            found[row] = is_without_watermark(watch, on_time, now_ms, due_ms=due_ms)
+            group.probed_ms[row] = watch.probed_ms
+        return found
 
     def _keep(
         self,
+        name: str,
         group: SettlingGroup,
         state: userstate.AccumulatingRuntimeState,
         away: userstate.AccumulatingRuntimeState,
@@ -485,7 +450,7 @@ class _SettleFn(beam.DoFn):
         final: userstate.RuntimeTimer,
     ) -> None:
         """Writes what changed, and sets the timers for what is due next in any series."""
-        if not group.series:
+        if not len(group):
             # Also when a timer fires for what was forgotten meanwhile.
             state.clear()
             away.clear()
@@ -499,17 +464,13 @@ class _SettleFn(beam.DoFn):
             away.add(parcel)
         state.write(group.to_state())
         now_ms = self._clock_ms()
-        next_indices, oldest_indices = [], []
-        for series, now in group.series.items():
-            if not now.is_too_silent(self._max_silent_windows(series)):
-                next_indices.append(now.next_index)
-            oldest = now.oldest_open()
-            if oldest < now.next_index:
-                oldest_indices.append(oldest)
-        if next_indices:
-            set_next(on_time, self._on_time_ms, min(next_indices), now_ms)
-        if oldest_indices:
-            set_next(final, self._final_ms, min(oldest_indices), now_ms)
+        told_next = group.next_index[~group.too_silent(self._max_silent_windows(name))]
+        if len(told_next):
+            set_next(on_time, self._on_time_ms, int(told_next.min()), now_ms)
+        oldest = group.oldest_open()
+        not_final = oldest[oldest < group.next_index]
+        if len(not_final):
+            set_next(final, self._final_ms, int(not_final.min()), now_ms)
 
     def _tick_ms(self, group: str) -> int:
         # Groups of many series look less often.
@@ -527,18 +488,12 @@ class _SettleFn(beam.DoFn):
     def _final_ms(self, index: int) -> int:
         return self._on_time_ms(index) + self._timing.allowed_lateness_ms
 
-    def _results(self, series: str, told: Iterable[Told]) -> list[Result]:
-        job, key, grid = self._job, key_of_series(series), self._grid
-        return [
-            Result(
-                job,
-                key,
-                grid.window_start_ms(index),
-                grid.window_end_ms(index),
-                counts.errors,
-                revision,
-                final,
-                silence_of(counts),
-            )
-            for index, counts, revision, final in told
-        ]
+    def _results(self, group: SettlingGroup, told: Iterable[ToldColumns]) -> Iterator[Result]:
+        job, grid = self._job, self._grid
+        for index, rows, *columns, final in told:
+            start_ms, end_ms = grid.window_start_ms(index), grid.window_end_ms(index)
+            keys = [key_of_series(group.names[row]) for row in rows.tolist()]
+            numbers = (column.tolist() for column in columns)
+            for key, errors, lines, revision in zip(keys, *numbers, strict=True):
+                silence = silence_of(errors, lines)
+                yield Result(job, key, start_ms, end_ms, errors, revision, final, silence)

@@ -48,23 +48,18 @@ class Result:
 
     def to_json(self) -> str:
         """One JSON object on one line, the public form of a result."""
-        return json_line(
-            {
-                "id": self.id,
-                "job": self.job,
-                "key": self.key,
-                "window_start": format_time(self.window_start_ms),
-                "window_end": format_time(self.window_end_ms),
-                "count": self.count,
-                "revision": self.revision,
-                "final": self.final,
-                "silence": self.silence,
-            }
+        # Put together from texts that come again and again: there is one for every key and slide.
+        start, end = format_time(self.window_start_ms), format_time(self.window_end_ms)
+        return (
+            f'{{"id":"{self.id}","job":{_json_of(self.job)},"key":{_json_of(self.key)},'
+            f'"window_start":"{start}","window_end":"{end}",'
+            f'"count":{self.count},"revision":{self.revision},'
+            f'"final":{"true" if self.final else "false"},"silence":{_json_of(self.silence)}}}'
         )
 
 
-def json_line(record: dict[str, Any]) -> str:
-    """One JSON object on one line of printable ASCII, whatever text is in it."""
+def json_line(record: Any) -> str:
+    """JSON on one line of printable ASCII, whatever text is in it."""
     text = _ENCODER.encode(record)
     # The one control character that JSON lets through.
     return text.replace("\x7f", "\\u007f")
@@ -74,6 +69,11 @@ def json_line(record: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=20_000)
 def _encoded(name: str) -> str:
     return quote(name, safe="")
+
+
+@functools.lru_cache(maxsize=20_000)
+def _json_of(text: str | None) -> str:
+    return json_line(text)
 
 
 # Results of one window follow each other, one for every key.

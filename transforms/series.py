@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import zlib
 
 TOTAL = "*"
@@ -19,8 +18,6 @@ def series_of_key(key: str) -> str:
     return _OF_KEY + key
 
 
-# Keys come again and again.
-@functools.lru_cache(maxsize=20_000)
 def group_of_series(series: str) -> str:
     """The group of series that a series is kept with; the total is alone in its own."""
     return TOTAL if series == TOTAL else f"{_OF_KEY}{zlib.crc32(series.encode()) % _GROUPS}"

@@ -109,11 +109,11 @@ def _zeros(after: int, before: int, most: int) -> Iterator[WindowCounts]:
         yield WindowCounts(window_index, Counts(errors=0, lines=0))
 
 
-def silence_of(counts: Counts) -> str | None:
-    """Why a window's count is 0, or None where it is not."""
-    if counts.errors:
+def silence_of(errors: int, lines: int) -> str | None:
+    """Why a window's count of error lines is 0, or None where it is not."""
+    if errors:
         return None
-    return NO_ERRORS if counts.lines else NO_INPUT
+    return NO_ERRORS if lines else NO_INPUT
 
 
 class _AttachWindowFn(beam.DoFn):
@@ -182,7 +182,7 @@ class _FillFn(beam.DoFn):
                 count=item.counts.errors,
                 revision=0,
                 final=True,
-                silence=silence_of(item.counts),
+                silence=silence_of(*item.counts),
             )
 
     def _told(self, windows: range) -> range:

@@ -19,6 +19,8 @@ class FlinkJobServer(JavaService):
       artifacts_dir: where jobs put the files that workers fetch.
       flink_master: `host:port` of a cluster's REST API; `[local]`: Flink's mini-cluster
         inside this process.
+      handles_lines: whether a mini-cluster reads the lines themselves; else only Python does, and
+        Java passes on what was counted. Without meaning for a cluster.
       conf_dir: for Flink settings of the jobs that Beam has no option for; written.
       jar: Beam's own, for the cluster's version of Flink, in the place of the locked modules.
     """
@@ -28,13 +30,17 @@ class FlinkJobServer(JavaService):
         log_path: pathlib.Path,
         artifacts_dir: pathlib.Path,
         flink_master: str = LOCAL_MASTER,
+        *,
+        handles_lines: bool = True,
         conf_dir: pathlib.Path | None = None,
         jar: pathlib.Path | None = None,
     ) -> None:
         job_port, artifact_port = free_ports(2)
         configured = []
-        # A graph is translated once; only what runs jobs itself gains from the second compiler.
-        quick = [] if flink_master == LOCAL_MASTER else ["-XX:TieredStopAtLevel=1"]
+        # A graph is translated once, and counts are few: only lines gain from the second compiler,
+        # which takes as much time as all else in the first half of a minute.
+        is_busy = flink_master == LOCAL_MASTER and handles_lines
+        quick = [] if is_busy else ["-XX:TieredStopAtLevel=1"]
         if conf_dir is not None:
             configured = [f"--flink-conf-dir={write_config(conf_dir, job_settings())}"]
         super().__init__(

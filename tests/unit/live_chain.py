@@ -163,8 +163,8 @@ class LiveChain:
         while due := self._close_timer.take_due(at):
             for fired in due:
                 self._close.close_panes(fired, self._gate, self._close_timer)
-        for state, away, on_time, final, _ in self._groups.values():
-            self.results += fire_until(at, self._settle, state, away, on_time, final)
+        for name, (state, away, on_time, final, _) in self._groups.items():
+            self.results += fire_until(at, self._settle, name, state, away, on_time, final)
 
     def clock(self, at_ms: int) -> None:
         """Lets the clock go on to a time, tick by tick; the watermark stands still."""
@@ -192,7 +192,13 @@ class LiveChain:
 
 
 def fire_until(
-    at: Timestamp, settle: _SettleFn, state: Any, away: Any, on_time: Alarm, final: Alarm
+    at: Timestamp,
+    settle: _SettleFn,
+    name: str,
+    state: Any,
+    away: Any,
+    on_time: Alarm,
+    final: Alarm,
 ) -> Iterator[Result]:
     """Fires the event-time timers of a group, in rounds, and yields the results.
 
@@ -202,7 +208,7 @@ def fire_until(
         (fired, settle.emit_final) for fired in final.take_due(at)
     ]:
         for fired, fire in sorted(due, key=lambda one: one[0]):
-            yield from fire(fired, state, away, on_time, final)
+            yield from fire(fired, name, state, away, on_time, final)
 
 
 def _value(output: Any) -> Any:

@@ -84,6 +84,31 @@ def test_the_job_server_of_beam(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     assert expected == found[6:]
 
 
+@pytest.mark.parametrize(
+    ("master", "handles_lines", "quick"),
+    [("[local]", True, False), ("[local]", False, True), ("flink:8081", True, True)],
+)
+def test_only_java_that_handles_lines_has_the_second_compiler(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    master: str,
+    handles_lines: bool,
+    quick: bool,
+) -> None:
+    """It takes a core for the first half of a minute."""
+    service = FlinkJobServer(
+        tmp_path / "some.log",
+        tmp_path / "artifacts",
+        master,
+        handles_lines=handles_lines,
+        jar=tmp_path / "job-server.jar",
+    )
+
+    command_of(service, monkeypatch)
+
+    assert quick == ("-XX:TieredStopAtLevel=1" in Process.argv)
+
+
 def test_the_spark_job_server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Spark's web UI, which would listen everywhere; on one machine all is on loopback."""
     monkeypatch.setattr(java_service, "ManagedProcess", Process)

@@ -78,7 +78,7 @@ class Runner:
         """Moves the watermark to the delay after a time; returns what timers due bring out."""
         now = Timestamp(seconds) + Duration(micros=DEFAULT_ON_TIME_DELAY_MS * 1000)
         return self._rows(
-            fire_until(now, self._fn, self._state, self._away, self._on_time, self._final)
+            fire_until(now, self._fn, "*", self._state, self._away, self._on_time, self._final)
         )
 
     @staticmethod

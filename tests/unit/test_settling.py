@@ -1,40 +1,34 @@
-"""The state of a series by itself; `test_live.py` has the rules as a stream sees them."""
+"""What late lines do to a series; `test_live.py` has the rules as a stream sees them."""
 
 from __future__ import annotations
 
-import pytest
-
-from transforms.grid import Grid
+from tests.unit.one_series import OneSeries
 from transforms.panes import Counts
-from transforms.settling import STILL_MS, Settling, Told
-from transforms.timing import FINAL_MARGIN_MS, STILL_WITHOUT_LINES_MS
+from transforms.settling import Told
 
-GRID = Grid(30, 10)
 LINE = Counts(errors=1, lines=2)
 MAX_SILENT = 3
-DELAY_MS = 500
-TICK_MS = 1_000
 
 
-def begun(*indices: int) -> Settling:
+def begun(*indices: int) -> OneSeries:
     """A series with a line in some windows, none of them told."""
-    series = Settling.begin(indices[0], now_ms=0)
+    series = OneSeries.begin(indices[0])
     for index in indices:
         assert [] == add(series, index)
     return series
 
 
-def add(series: Settling, index: int, counts: Counts = LINE) -> list[Told]:
+def add(series: OneSeries, index: int, counts: Counts = LINE) -> list[Told]:
     """Adds to a window; returns what is told at once."""
-    return list(series.add(index, counts, now_ms=0, max_silent_windows=MAX_SILENT))
+    return list(series.add(index, counts, max_silent_windows=MAX_SILENT))
 
 
-def tell(series: Settling, windows: int) -> list[Told]:
+def tell(series: OneSeries, windows: int) -> list[Told]:
     """Lets so many windows be over."""
     return [told for _ in range(windows) for told in series.tell_next(MAX_SILENT)]
 
 
-def settle(series: Settling) -> list[int]:
+def settle(series: OneSeries) -> list[int]:
     """Lets all that was told become final; returns the windows, in order."""
     found = []
     while told := list(series.tell_final()):
@@ -42,28 +36,13 @@ def settle(series: Settling) -> list[int]:
     return found
 
 
-def silent() -> Settling:
+def silent() -> OneSeries:
     """A series that was silent from window 7 on, until a line came in window 20."""
     series = begun(3)
     tell(series, 4)
     assert series.is_too_silent(MAX_SILENT)
     assert [] == add(series, 20)
     return series
-
-
-@pytest.mark.parametrize("windows", [0, 1, 2, 4])
-def test_state_survives_a_restart(windows: int) -> None:
-    """As the tuple of plain values that a checkpoint holds."""
-    series = begun(3, 5)
-    tell(series, windows)
-    stored = series.to_state()
-
-    again = Settling.from_state(stored)
-
-    assert series == again
-    assert stored == again.to_state()
-    assert {int, tuple, dict, list} >= {type(value) for value in stored}
-    assert tell(series, 3) == tell(again, 3)
 
 
 def test_a_long_silence_leaves_a_gap() -> None:
@@ -177,46 +156,3 @@ def test_a_line_long_before_the_first_leaves_a_gap() -> None:
     assert [11, 12, 13] == [told.window_index for told in zeros]
     assert [10, 31] == [told.window_index for told in tell(series, 1)]
     assert [10, 11, 12, 13, 30, 31] == settle(series)
-
-
-@pytest.mark.parametrize(
-    ("newest", "after_ms", "still"),
-    [
-        (3, STILL_WITHOUT_LINES_MS - 1, False),
-        (3, STILL_WITHOUT_LINES_MS, True),
-        (5, STILL_WITHOUT_LINES_MS - 1, False),
-        (6, STILL_MS - 1, False),
-        (6, STILL_MS, True),
-    ],
-)
-def test_a_watermark_stands_still_when_it_should_have_come(
-    newest: int, after_ms: int, still: bool
-) -> None:
-    """Sooner where newer lines tell that it is late: those in no window that is to be told."""
-    series = begun(3, newest)
-    now_ms = GRID.window_end_ms(3) + DELAY_MS + after_ms
-    series.tick_ms = now_ms - TICK_MS
-    series.tick(now_ms, TICK_MS)
-
-    assert still == series.watermark_stands_still(GRID, now_ms, DELAY_MS)
-    assert now_ms == series.tick_ms
-
-
-def test_ticks_that_were_missed_tell_nothing_of_the_watermark() -> None:
-    """The process was paused: everything begins to count anew."""
-    series = begun(3)
-
-    series.tick(1_000_000, TICK_MS)
-
-    assert not series.watermark_stands_still(GRID, 1_000_000, DELAY_MS)
-    assert (1_000_000, 1_000_000) == (series.reached_ms, series.line_ms)
-
-
-def test_windows_become_final_by_the_clock_after_lateness_and_more() -> None:
-    """What the gate let pass last is in by then."""
-    series = begun(3)
-    tell(series, 1)
-    due_ms = GRID.window_end_ms(3) + 20_000 + STILL_WITHOUT_LINES_MS + FINAL_MARGIN_MS
-
-    assert not series.is_final_by_clock(GRID, due_ms - 1, 20_000)
-    assert series.is_final_by_clock(GRID, due_ms, 20_000)

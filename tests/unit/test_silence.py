@@ -56,4 +56,4 @@ def test_nothing_counted_gives_nothing() -> None:
 )
 def test_silence_says_why_a_count_is_zero(counts: Counts, expected: str | None) -> None:
     """No line at all, or lines of which none was kept."""
-    assert expected == silence_of(counts)
+    assert expected == silence_of(*counts)

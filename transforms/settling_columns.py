@@ -1,0 +1,269 @@
+"""State of many series column by column: what is the same for all of them is one step for all.
+
+A row is a series, by its place in `names`; a column is a number of every series. The numbers of a
+window are columns too. A window is at hand, or it is put away as bytes, which are added to what is
+put away without reading it, and not looked into until the window is needed; never both. There may
+be an hour of windows that only late lines and their own end will touch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from transforms.packed import Numbers, Packed, pack, unpack
+from transforms.settling import Settling
+
+Parcel = tuple[int, bytes]
+"""A window that is put away: its index, and its columns with the names of the rows, pickled."""
+
+StoredColumns = tuple[Any, ...]
+"""State as plain values."""
+
+# Of a window: as in `transforms.settling.StoredWindow`, and whether it is amended. Only a window
+# that a row has lines in is a window of that row.
+ERRORS, LINES, REVISION, TOLD_ERRORS, TOLD_LINES, AMENDED = range(6)
+_OF_WINDOW = 6
+
+_OF_SERIES = (
+    *("first", "next_index", "next_final", "newest", "held"),
+    *("skipped", "late_lines", "too_late_lines"),
+)
+_OF_CLOCK = (
+    *("reached_ms", "line_ms", "probed_ms"),
+    *("early_ms", "early_index", "early_errors", "early_lines"),
+)
+_PLACES = {name: place for place, name in enumerate(_OF_SERIES + _OF_CLOCK)}
+
+
+def _column(name: str) -> Any:
+    place = _PLACES[name]
+    return property(lambda self: self._values[place])
+
+
+class SettlingColumns:
+    """Series by name, and their windows.
+
+    Attributes:
+      names: of the series.
+      windows: columns of those that are at hand, by index; made by `window` only.
+      gaps: of the rows that have any, as in `Settling`.
+      amended: the windows that are amended in any row.
+      away_before: windows before this one may be put away.
+      put: what was put away, to be kept beside what is there already.
+      tick_ms: when the clock was last looked at, by the clock.
+
+    Of every series, as columns: those of `Settling`, and by the clock
+      reached_ms: when there last was a watermark for certain.
+      line_ms: when a line last came.
+      probed_ms: when it was last asked whether there is a watermark.
+      early_ms: when a window was last told early.
+      early_index, early_errors, early_lines: what that was.
+    """
+
+    first: Numbers = _column("first")
+    next_index: Numbers = _column("next_index")
+    next_final: Numbers = _column("next_final")
+    newest: Numbers = _column("newest")
+    held: Numbers = _column("held")
+    skipped: Numbers = _column("skipped")
+    late_lines: Numbers = _column("late_lines")
+    too_late_lines: Numbers = _column("too_late_lines")
+    reached_ms: Numbers = _column("reached_ms")
+    line_ms: Numbers = _column("line_ms")
+    probed_ms: Numbers = _column("probed_ms")
+    early_ms: Numbers = _column("early_ms")
+    early_index: Numbers = _column("early_index")
+    early_errors: Numbers = _column("early_errors")
+    early_lines: Numbers = _column("early_lines")
+
+    def __init__(
+        self, stored: StoredColumns | None, read_away: Callable[[], Iterable[Parcel]]
+    ) -> None:
+        """Takes up what `to_state` gave; what is put away is read when it is needed."""
+        self.names: list[str] = []
+        self._values: Numbers = np.zeros((len(_PLACES), 0), np.int64)
+        self.windows: dict[int, Numbers] = {}
+        self.gaps: dict[int, list[tuple[int, int]]] = {}
+        self.amended: set[int] = set()
+        self.away_before = self.tick_ms = 0
+        if stored is not None:
+            names, values, indices, windows, self.gaps, amended, *others = stored
+            self.names += names
+            self._values = np.stack([unpack(column) for column in values])
+            if indices:
+                table = _unpack_table(windows, len(indices), len(names))
+                self.windows.update(zip(indices, table, strict=True))
+            self.amended.update(amended)
+            self.away_before, self.tick_ms = others
+        self.put: list[Parcel] = []
+        self._rows = {name: row for row, name in enumerate(self.names)}
+        self._read_away = read_away
+        self._away: list[Parcel] | None = None
+        self._brought_back = False
+
+    def __len__(self) -> int:
+        """How many series there are."""
+        return len(self.names)
+
+    def tallies(self) -> Numbers:
+        """Of all series: skipped windows, late lines and lines that were too late, so far."""
+        return np.array([self.skipped.sum(), self.late_lines.sum(), self.too_late_lines.sum()])
+
+    def rows_of(self, names: Sequence[str], index: int, now_ms: int) -> Numbers:
+        """The rows of series; those that are new begin with the window `index`."""
+        new = [name for name in dict.fromkeys(names) if name not in self._rows]
+        if new:
+            self._begin(new, index, now_ms)
+        return np.fromiter(map(self._rows.__getitem__, names), np.int64, len(names))
+
+    def _begin(self, names: Sequence[str], index: int, now_ms: int) -> None:
+        for row, name in enumerate(names, start=len(self.names)):
+            self._rows[name] = row
+        self.names += names
+        values = np.zeros((len(_PLACES), len(names)), np.int64)
+        for name in ("first", "next_index", "next_final", "newest", "held"):
+            values[_PLACES[name]] = index
+        for name in ("reached_ms", "line_ms"):
+            values[_PLACES[name]] = now_ms
+        self._values = np.concatenate([self._values, values], axis=1)
+        for at, window in self.windows.items():
+            self.windows[at] = np.concatenate([window, _new_window(len(names))], axis=1)
+
+    def forget(self, rows: Numbers) -> None:
+        """Drops series that have no windows."""
+        kept = np.ones(len(self.names), bool)
+        kept[rows] = False
+        places = np.flatnonzero(kept).tolist()
+        now_at = {before: row for row, before in enumerate(places)}
+        self.gaps = {now_at[row]: gaps for row, gaps in self.gaps.items() if row in now_at}
+        self.names = [self.names[row] for row in places]
+        self._rows = {name: row for row, name in enumerate(self.names)}
+        self._values = self._values[:, kept]
+        self.windows = {index: window[:, kept] for index, window in self.windows.items()}
+
+    def window(self, index: int) -> Numbers:
+        """The columns of a window, brought back or begun if it is not at hand."""
+        found = self.find_window(index)
+        if found is None:
+            found = self.windows[index] = _new_window(len(self.names))
+        return found
+
+    def find_window(self, index: int) -> Numbers | None:
+        """The columns of a window, brought back if it is put away; None if no row has lines."""
+        if index not in self.windows and index < self.away_before:
+            self._bring_back(index)
+        return self.windows.get(index)
+
+    def drop_if_empty(self, index: int) -> None:
+        """Drops a window that no row has any more."""
+        if not self.windows[index][LINES].any():
+            del self.windows[index]
+            self.amended.discard(index)
+
+    def has_windows(self) -> Any:
+        """Which rows have lines in a window that is at hand: a mask."""
+        found = np.zeros(len(self.names), bool)
+        for window in self.windows.values():
+            found |= window[LINES] > 0
+        return found
+
+    def put_away(self, before: int) -> None:
+        """Puts windows away before one; those that are not told, or amended, stay at hand."""
+        self.away_before = max(self.away_before, before)
+        for index in sorted(self.windows):
+            window = self.windows[index]
+            if index >= before or index in self.amended:
+                continue
+            rows = np.flatnonzero(window[LINES])
+            if (self.next_index[rows] <= index).any():
+                continue
+            names = tuple(self.names[row] for row in rows.tolist())
+            columns = tuple(pack(column) for column in window[:AMENDED, rows])
+            parcel = index, pickle.dumps((names, columns), pickle.HIGHEST_PROTOCOL)
+            self.put.append(parcel)
+            if self._away is not None:
+                self._away.append(parcel)
+            del self.windows[index]
+
+    def _bring_back(self, index: int) -> None:
+        if self._away is None:
+            self._away = [*self._read_away(), *self.put]
+        found = [data for at, data in self._away if at == index]
+        if not found:
+            return
+        self._brought_back = True
+        self._away = [parcel for parcel in self._away if parcel[0] != index]
+        window = self.windows[index] = _new_window(len(self.names))
+        for data in found:
+            # The state is the job's own.
+            names, columns = pickle.loads(data)  # noqa: S301
+            rows = [self._rows[name] for name in names]
+            window[:AMENDED, rows] = [unpack(column) for column in columns]
+
+    def rewritten_away(self) -> list[Parcel] | None:
+        """All that is put away, if something was brought back; else None: `put` is new."""
+        return self._away if self._brought_back else None
+
+    @contextlib.contextmanager
+    def one_series(self, row: int) -> Iterator[Settling]:
+        """One series by itself, with the windows that are at hand; takes in what is done to it."""
+        values = self._values[: len(_OF_SERIES), row].tolist()
+        windows = {
+            index: tuple(window[:AMENDED, row].tolist())
+            for index, window in self.windows.items()
+            if window[LINES, row]
+        }
+        amended = [index for index in self.amended if self.windows[index][AMENDED, row]]
+        gaps = self.gaps.get(row, [])
+        now = Settling(*values)
+        now.windows, now.amended, now.gaps = dict(windows), amended[:], gaps
+        yield now
+        self._values[: len(_OF_SERIES), row] = [getattr(now, name) for name in _OF_SERIES]
+        for index, numbers in now.windows.items():
+            if windows.get(index) != numbers:
+                self.window(index)[:AMENDED, row] = numbers
+        for index in {*amended, *now.amended}:
+            self.windows[index][AMENDED, row] = index in now.amended
+        self.amended.update(now.amended)
+        if now.gaps:
+            self.gaps[row] = now.gaps
+        else:
+            self.gaps.pop(row, None)
+
+    def to_state(self) -> StoredColumns:
+        """The state as plain values, but for what is put away."""
+        indices = tuple(self.windows)
+        return (
+            tuple(self.names),
+            [pack(column) for column in self._values],
+            indices,
+            _pack_table(list(self.windows.values())),
+            self.gaps,
+            tuple(self.amended),
+            self.away_before,
+            self.tick_ms,
+        )
+
+
+def _new_window(rows: int) -> Numbers:
+    window = np.zeros((_OF_WINDOW, rows), np.int64)
+    window[REVISION] = -1
+    return window
+
+
+def _pack_table(windows: Sequence[Numbers]) -> tuple[Packed, ...]:
+    """Numbers of one kind together, of all windows: there may be hundreds of windows."""
+    if not windows:
+        return ()
+    table = np.stack(windows, axis=1)
+    return tuple(pack(of_kind.reshape(-1)) for of_kind in table)
+
+
+def _unpack_table(packed: Sequence[Packed], windows: int, rows: int) -> Numbers:
+    table = np.stack([unpack(of_kind).reshape(windows, rows) for of_kind in packed])
+    return np.ascontiguousarray(table.transpose(1, 0, 2))
