@@ -8,6 +8,7 @@ be an hour of windows that only late lines and their own end will touch.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transforms.packed import Numbers, Packed, pack, unpack
+from transforms.packed import Numbers, pack, unpack
 from transforms.settling import Settling
 
 Parcel = tuple[int, bytes]
@@ -50,7 +51,7 @@ class SettlingColumns:
 
     Attributes:
       names: of the series.
-      windows: columns of those that are at hand, by index; made by `window` only.
+      indices: the windows that are at hand, the oldest first.
       gaps: of the rows that have any, as in `Settling`.
       amended: the windows that are amended in any row.
       away_before: windows before this one may be put away.
@@ -87,17 +88,19 @@ class SettlingColumns:
         """Takes up what `to_state` gave; what is put away is read when it is needed."""
         self.names: list[str] = []
         self._values: Numbers = np.zeros((len(_PLACES), 0), np.int64)
-        self.windows: dict[int, Numbers] = {}
+        self.indices: list[int] = []
+        # By kind of number, window and row.
+        self._table = _new_windows(0, 0)
         self.gaps: dict[int, list[tuple[int, int]]] = {}
         self.amended: set[int] = set()
         self.away_before = self.tick_ms = 0
         if stored is not None:
-            names, values, indices, windows, self.gaps, amended, *others = stored
+            names, values, indices, table, self.gaps, amended, *others = stored
             self.names += names
             self._values = np.stack([unpack(column) for column in values])
-            if indices:
-                table = _unpack_table(windows, len(indices), len(names))
-                self.windows.update(zip(indices, table, strict=True))
+            self.indices += indices
+            shape = _OF_WINDOW, len(indices), len(names)
+            self._table = np.stack([unpack(of_kind) for of_kind in table]).reshape(shape)
             self.amended.update(amended)
             self.away_before, self.tick_ms = others
         self.put: list[Parcel] = []
@@ -131,8 +134,8 @@ class SettlingColumns:
         for name in ("reached_ms", "line_ms"):
             values[_PLACES[name]] = now_ms
         self._values = np.concatenate([self._values, values], axis=1)
-        for at, window in self.windows.items():
-            self.windows[at] = np.concatenate([window, _new_window(len(names))], axis=1)
+        begun = _new_windows(len(self.indices), len(names))
+        self._table = np.concatenate([self._table, begun], axis=2)
 
     def forget(self, rows: Numbers) -> None:
         """Drops series that have no windows."""
@@ -144,43 +147,63 @@ class SettlingColumns:
         self.names = [self.names[row] for row in places]
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._values = self._values[:, kept]
-        self.windows = {index: window[:, kept] for index, window in self.windows.items()}
+        self._table = self._table[:, :, kept]
 
-    def window(self, index: int) -> Numbers:
-        """The columns of a window, brought back or begun if it is not at hand."""
-        found = self.find_window(index)
-        if found is None:
-            found = self.windows[index] = _new_window(len(self.names))
-        return found
+    def windows(self, indices: range) -> Numbers:
+        """The columns of windows that follow each other: by kind of number, window and row.
 
-    def find_window(self, index: int) -> Numbers | None:
-        """The columns of a window, brought back if it is put away; None if no row has lines."""
-        if index not in self.windows and index < self.away_before:
-            self._bring_back(index)
-        return self.windows.get(index)
+        Those that are put away are brought back, and those that no row has lines in begun. A view
+        until the next call.
+        """
+        self.bring_back(indices)
+        missing = sorted(set(indices).difference(self.indices))
+        if missing:
+            self._insert(missing, _new_windows(len(missing), len(self.names)))
+        start = bisect.bisect_left(self.indices, indices.start)
+        return self._table[:, start : start + len(indices)]
 
-    def drop_if_empty(self, index: int) -> None:
-        """Drops a window that no row has any more."""
-        if not self.windows[index][LINES].any():
-            del self.windows[index]
-            self.amended.discard(index)
+    def window(self, index: int) -> Numbers | None:
+        """The columns of a window that is at hand: by kind of number and row; None if it is not."""
+        slot = bisect.bisect_left(self.indices, index)
+        if self.indices[slot : slot + 1] != [index]:
+            return None
+        return self._table[:, slot]
+
+    def _insert(self, indices: Sequence[int], windows: Numbers) -> None:
+        together = np.array([*self.indices, *indices], np.int64)
+        self._table = np.concatenate([self._table, windows], axis=1)
+        if self.indices and indices[0] < self.indices[-1]:
+            order = np.argsort(together)
+            together, self._table = together[order], self._table[:, order]
+        self.indices = together.tolist()
+
+    def _drop(self, dropped: Any) -> None:
+        """Drops windows: a mask."""
+        self._table = self._table[:, ~dropped]
+        self.indices = [
+            index for index, gone in zip(self.indices, dropped.tolist(), strict=True) if not gone
+        ]
+        self.amended.intersection_update(self.indices)
+
+    def drop_empty_windows(self) -> None:
+        """Drops windows that no row has lines in any more."""
+        empty = ~self._table[LINES].any(axis=1)
+        if empty.any():
+            self._drop(empty)
 
     def has_windows(self) -> Any:
         """Which rows have lines in a window that is at hand: a mask."""
-        found = np.zeros(len(self.names), bool)
-        for window in self.windows.values():
-            found |= window[LINES] > 0
-        return found
+        return self._table[LINES].any(axis=0)
 
     def put_away(self, before: int) -> None:
         """Puts windows away before one; those that are not told, or amended, stay at hand."""
         self.away_before = max(self.away_before, before)
-        for index in sorted(self.windows):
-            window = self.windows[index]
-            if index >= before or index in self.amended:
-                continue
+        old = bisect.bisect_left(self.indices, before)
+        gone = np.zeros(len(self.indices), bool)
+        for slot, index in enumerate(self.indices[:old]):
+            window = self._table[:, slot]
             rows = np.flatnonzero(window[LINES])
-            if (self.next_index[rows] <= index).any():
+            if index in self.amended or (self.next_index[rows] <= index).any():
                 continue
             names = tuple(self.names[row] for row in rows.tolist())
             columns = tuple(pack(column) for column in window[:AMENDED, rows])
@@ -188,22 +211,30 @@ class SettlingColumns:
             self.put.append(parcel)
             if self._away is not None:
                 self._away.append(parcel)
-            del self.windows[index]
+            gone[slot] = True
+        if gone.any():
+            self._drop(gone)
 
-    def _bring_back(self, index: int) -> None:
+    def bring_back(self, indices: Iterable[int]) -> None:
+        """Brings those of some windows back that are put away."""
+        wanted = {index for index in indices if index < self.away_before}
+        wanted.difference_update(self.indices)
+        if not wanted:
+            return
         if self._away is None:
             self._away = [*self._read_away(), *self.put]
-        found = [data for at, data in self._away if at == index]
+        found = sorted(parcel for parcel in self._away if parcel[0] in wanted)
         if not found:
             return
         self._brought_back = True
-        self._away = [parcel for parcel in self._away if parcel[0] != index]
-        window = self.windows[index] = _new_window(len(self.names))
-        for data in found:
+        self._away = [parcel for parcel in self._away if parcel[0] not in wanted]
+        windows = _new_windows(len(found), len(self.names))
+        for slot, (_, data) in enumerate(found):
             # The state is the job's own.
             names, columns = pickle.loads(data)  # noqa: S301
             rows = [self._rows[name] for name in names]
-            window[:AMENDED, rows] = [unpack(column) for column in columns]
+            windows[:AMENDED, slot, rows] = [unpack(column) for column in columns]
+        self._insert([index for index, _ in found], windows)
 
     def rewritten_away(self) -> list[Parcel] | None:
         """All that is put away, if something was brought back; else None: `put` is new."""
@@ -213,22 +244,24 @@ class SettlingColumns:
     def one_series(self, row: int) -> Iterator[Settling]:
         """One series by itself, with the windows that are at hand; takes in what is done to it."""
         values = self._values[: len(_OF_SERIES), row].tolist()
+        columns = self._table[:, :, row].T.tolist()
         windows = {
-            index: tuple(window[:AMENDED, row].tolist())
-            for index, window in self.windows.items()
-            if window[LINES, row]
+            index: tuple(numbers[:AMENDED])
+            for index, numbers in zip(self.indices, columns, strict=True)
+            if numbers[LINES]
         }
-        amended = [index for index in self.amended if self.windows[index][AMENDED, row]]
-        gaps = self.gaps.get(row, [])
+        amended = [
+            index for index, numbers in zip(self.indices, columns, strict=True) if numbers[AMENDED]
+        ]
         now = Settling(*values)
-        now.windows, now.amended, now.gaps = dict(windows), amended[:], gaps
+        now.windows, now.amended = dict(windows), amended[:]
+        now.gaps = self.gaps.get(row, [])
         yield now
         self._values[: len(_OF_SERIES), row] = [getattr(now, name) for name in _OF_SERIES]
         for index, numbers in now.windows.items():
-            if windows.get(index) != numbers:
-                self.window(index)[:AMENDED, row] = numbers
-        for index in {*amended, *now.amended}:
-            self.windows[index][AMENDED, row] = index in now.amended
+            is_amended = index in now.amended
+            if windows.get(index) != numbers or is_amended != (index in amended):
+                self.windows(range(index, index + 1))[:, 0, row] = (*numbers, is_amended)
         self.amended.update(now.amended)
         if now.gaps:
             self.gaps[row] = now.gaps
@@ -237,12 +270,11 @@ class SettlingColumns:
 
     def to_state(self) -> StoredColumns:
         """The state as plain values, but for what is put away."""
-        indices = tuple(self.windows)
         return (
             tuple(self.names),
             [pack(column) for column in self._values],
-            indices,
-            _pack_table(list(self.windows.values())),
+            tuple(self.indices),
+            [pack(of_kind.reshape(-1)) for of_kind in self._table],
             self.gaps,
             tuple(self.amended),
             self.away_before,
@@ -250,20 +282,7 @@ class SettlingColumns:
         )
 
 
-def _new_window(rows: int) -> Numbers:
-    window = np.zeros((_OF_WINDOW, rows), np.int64)
-    window[REVISION] = -1
-    return window
-
-
-def _pack_table(windows: Sequence[Numbers]) -> tuple[Packed, ...]:
-    """Numbers of one kind together, of all windows: there may be hundreds of windows."""
-    if not windows:
-        return ()
-    table = np.stack(windows, axis=1)
-    return tuple(pack(of_kind.reshape(-1)) for of_kind in table)
-
-
-def _unpack_table(packed: Sequence[Packed], windows: int, rows: int) -> Numbers:
-    table = np.stack([unpack(of_kind).reshape(windows, rows) for of_kind in packed])
-    return np.ascontiguousarray(table.transpose(1, 0, 2))
+def _new_windows(windows: int, rows: int) -> Numbers:
+    table = np.zeros((_OF_WINDOW, windows, rows), np.int64)
+    table[REVISION] = -1
+    return table

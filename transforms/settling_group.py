@@ -99,6 +99,11 @@ class SettlingGroup(SettlingColumns):
         """
         rows = self.rows_of(names, windows.start, now_ms)
         added = np.array((errors, lines), np.int64)
+        if len(set(names)) < len(names):
+            rows, places = np.unique(rows, return_inverse=True)
+            sums = np.zeros((2, len(rows)), np.int64)
+            np.add.at(sums.T, places, added.T)
+            added = sums
         self.line_ms[rows] = now_ms
         started = self.next_index[rows] > self.first[rows]
         # Lines that end a silence, or that come when windows are final.
@@ -108,9 +113,7 @@ class SettlingGroup(SettlingColumns):
         if self.gaps:
             special |= np.isin(rows, list(self.gaps))
         if special.any():
-            for row, *counts in zip(
-                rows[special].tolist(), *added[:, special].tolist(), strict=True
-            ):
+            for row, *counts in np.vstack((rows, added))[:, special].T.tolist():
                 yield from self._add_to_one(row, windows, Counts(*counts), max_silent_windows)
             rows, added, started = rows[~special], added[:, ~special], started[~special]
         if len(rows):
@@ -120,8 +123,7 @@ class SettlingGroup(SettlingColumns):
         self, row: int, windows: range, counts: Counts, max_silent_windows: int
     ) -> Iterator[ToldColumns]:
         told: list[Told] = []
-        for index in windows:
-            self.find_window(index)
+        self.bring_back(windows)
         with self.one_series(row) as now:
             for index in windows:
                 told += now.add(index, counts, max_silent_windows=max_silent_windows)
@@ -133,25 +135,28 @@ class SettlingGroup(SettlingColumns):
 
     def _add_to_all(self, windows: range, rows: Numbers, added: Numbers, started: Any) -> None:
         """Adds to series that are told window by window, and to windows that are not final."""
+        errors, lines = added
         begun = rows[~started]
         for column in (self.first, self.next_index, self.next_final, self.held):
             column[begun] = np.minimum(column[begun], windows.start)
         next_index = self.next_index[rows]
         in_time = rows[~started | (windows[-1] >= next_index)]
         self.newest[in_time] = np.maximum(self.newest[in_time], windows[-1])
-        for index in windows:
-            window = self.window(index)
-            late = rows[started & (index < next_index)]
-            if len(late):
-                # Without lines it was told as zeros.
-                window[REVISION, late[window[LINES, late] == 0]] = 0
-                window[AMENDED, late] = 1
-                self.amended.add(index)
-                self.held[late] = np.maximum(self.held[late], index)
-                np.add.at(self.late_lines, late, added[1, started & (index < next_index)])
-            # A series may be there more than once.
-            np.add.at(window[ERRORS], rows, added[0])
-            np.add.at(window[LINES], rows, added[1])
+        table = self.windows(windows)
+        indices = np.arange(windows.start, windows.stop)[:, np.newaxis]
+        late = started & (indices < next_index)
+        if late.any():
+            slots, places = np.nonzero(late)
+            late_rows = rows[places]
+            # Without lines it was told as zeros.
+            is_new = table[LINES, slots, late_rows] == 0
+            table[REVISION, slots[is_new], late_rows[is_new]] = 0
+            table[AMENDED, slots, late_rows] = 1
+            self.amended.update(windows[slot] for slot in set(slots.tolist()))
+            self.late_lines[rows] += late.sum(axis=0) * lines
+            np.maximum.at(self.held, late_rows, windows.start + slots)
+        table[ERRORS][:, rows] += errors
+        table[LINES][:, rows] += lines
 
     def tell_due(self, last: int, max_silent_windows: int) -> Iterator[ToldColumns]:
         """Tells amended windows, and those that are over, up to `last`."""
@@ -167,7 +172,7 @@ class SettlingGroup(SettlingColumns):
         rows = np.flatnonzero(due & (self.next_index == index))
         yield from self._tell_amended(rows)
         self.next_index[rows] = index + 1
-        window = self.windows.get(index)
+        window = self.window(index)
         errors = lines = revisions = np.zeros(len(rows), np.int64)
         if window is not None:
             errors, lines = window[ERRORS, rows], window[LINES, rows]
@@ -182,7 +187,7 @@ class SettlingGroup(SettlingColumns):
 
     def _tell_amended(self, rows: Numbers) -> Iterator[ToldColumns]:
         for index in sorted(self.amended):
-            window = self.windows[index]
+            window = self.windows(range(index, index + 1))[:, 0]
             amended = rows[window[AMENDED, rows] > 0]
             window[AMENDED, amended] = 0
             if not window[AMENDED].any():
@@ -206,10 +211,12 @@ class SettlingGroup(SettlingColumns):
             oldest = self.oldest_open()
             due = (oldest < self.next_index) & (oldest <= last) & among
             if not due.any():
+                self.drop_empty_windows()
                 return
             index = int(oldest[due].min())
             rows = np.flatnonzero(due & (oldest == index))
-            window = self.find_window(index)
+            self.bring_back([index])
+            window = self.window(index)
             errors = lines = revisions = np.zeros(len(rows), np.int64)
             if window is not None:
                 errors, lines = window[ERRORS, rows], window[LINES, rows]
@@ -217,7 +224,6 @@ class SettlingGroup(SettlingColumns):
                 revisions[lines == 0] = 0
                 window[:, rows] = 0
                 window[REVISION, rows] = -1
-                self.drop_if_empty(index)
             self.next_final[rows] = index + 1
             for row in self.gaps.keys() & set(rows.tolist()):
                 self.gaps[row] = [gap for gap in self.gaps[row] if gap[1] > index + 1]
@@ -246,7 +252,7 @@ class SettlingGroup(SettlingColumns):
         """
         ready = now_ms - self.early_ms >= every_ms
         for index in np.unique(self.next_index[ready]).tolist():
-            window = self.windows.get(index)
+            window = self.window(index)
             if window is None:
                 continue
             is_new = (window[LINES] > 0) & (

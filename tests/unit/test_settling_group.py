@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -101,10 +102,13 @@ def step_one_by_one(series: dict[str, OneSeries], what: Step) -> dict[str, list[
     """Does the same with every series by itself."""
     found: dict[str, list[Told]] = {}
     if what[0] == "add":
-        for name, *counts in what[2]:
+        added: dict[str, Counter[str]] = {}
+        for name, errors, lines in what[2]:
+            added.setdefault(name, Counter()).update(errors=errors, lines=lines)
+        for name, sums in added.items():
             now = series.setdefault(name, OneSeries.begin(what[1]))
             for index in range(what[1], what[1] + 3):
-                told = now.add(index, Counts(*counts), max_silent_windows=MAX_SILENT)
+                told = now.add(index, Counts(**sums), max_silent_windows=MAX_SILENT)
                 found.setdefault(name, []).extend(told)
     for name, now in list(series.items()):
         if what[0] == "due":
@@ -248,7 +252,7 @@ def test_what_is_amended_is_put_away_when_it_has_been_told() -> None:
 
     assert Told(1, Counts(2, 2), 1, False) in told["a"]
     assert [1] == [index for index, _ in group.put]
-    assert [20] == list(group.windows)
+    assert [20] == group.indices
 
 
 def begun(*indices: int, now_ms: int = 0) -> SettlingGroup:
@@ -333,10 +337,10 @@ def test_a_window_that_nobody_holds_is_dropped() -> None:
     step(group, ("due", 4))
 
     list(group.tell_final(3, np.array([True, False])))
-    assert [0, 1] == group.windows[3][LINES].tolist()
+    assert [[0, 1]] == group.windows(range(3, 4))[LINES].tolist()
     list(group.tell_final(3))
 
-    assert [4] == list(group.windows)
+    assert [4] == group.indices
 
 
 def test_groups() -> None:
