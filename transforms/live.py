@@ -477,9 +477,9 @@ class _SettleFn(beam.DoFn):
         tick_ms = _TICK_MS if group == TOTAL else max(_TICK_MS, self._grid.slide_ms // 2)
         return tick_ms if self._timing.early_ms is None else min(tick_ms, self._timing.early_ms)
 
-    def _max_silent_windows(self, series: str) -> int:
+    def _max_silent_windows(self, group: str) -> int:
         timing = self._timing
-        silent_ms = timing.max_silence_ms if series == TOTAL else timing.series_idle_ms
+        silent_ms = timing.max_silence_ms if group == TOTAL else timing.series_idle_ms
         return silent_ms // self._grid.slide_ms
 
     def _on_time_ms(self, index: int) -> int:

@@ -53,7 +53,6 @@ class SettlingColumns:
       names: of the series.
       indices: the windows that are at hand, the oldest first.
       gaps: of the rows that have any, as in `Settling`.
-      amended: the windows that are amended in any row.
       away_before: windows before this one may be put away.
       put: what was put away, to be kept beside what is there already.
       tick_ms: when the clock was last looked at, by the clock.
@@ -92,17 +91,14 @@ class SettlingColumns:
         # By kind of number, window and row.
         self._table = _new_windows(0, 0)
         self.gaps: dict[int, list[tuple[int, int]]] = {}
-        self.amended: set[int] = set()
         self.away_before = self.tick_ms = 0
         if stored is not None:
-            names, values, indices, table, self.gaps, amended, *others = stored
+            names, values, indices, table, self.gaps, self.away_before, self.tick_ms = stored
             self.names += names
             self._values = np.stack([unpack(column) for column in values])
             self.indices += indices
             shape = _OF_WINDOW, len(indices), len(names)
             self._table = np.stack([unpack(of_kind) for of_kind in table]).reshape(shape)
-            self.amended.update(amended)
-            self.away_before, self.tick_ms = others
         self.put: list[Parcel] = []
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._read_away = read_away
@@ -169,6 +165,11 @@ class SettlingColumns:
             return None
         return self._table[:, slot]
 
+    def amended_windows(self) -> Iterator[tuple[int, Numbers]]:
+        """Windows that are amended in any row, the oldest first: their indices and columns."""
+        for slot in np.flatnonzero(self._table[AMENDED].any(axis=1)).tolist():
+            yield self.indices[slot], self._table[:, slot]
+
     def _insert(self, indices: Sequence[int], windows: Numbers) -> None:
         together = np.array([*self.indices, *indices], np.int64)
         self._table = np.concatenate([self._table, windows], axis=1)
@@ -183,7 +184,6 @@ class SettlingColumns:
         self.indices = [
             index for index, gone in zip(self.indices, dropped.tolist(), strict=True) if not gone
         ]
-        self.amended.intersection_update(self.indices)
 
     def drop_empty_windows(self) -> None:
         """Drops windows that no row has lines in any more."""
@@ -203,7 +203,7 @@ class SettlingColumns:
         for slot, index in enumerate(self.indices[:old]):
             window = self._table[:, slot]
             rows = np.flatnonzero(window[LINES])
-            if index in self.amended or (self.next_index[rows] <= index).any():
+            if window[AMENDED].any() or (self.next_index[rows] <= index).any():
                 continue
             names = tuple(self.names[row] for row in rows.tolist())
             columns = tuple(pack(column) for column in window[:AMENDED, rows])
@@ -244,25 +244,18 @@ class SettlingColumns:
     def one_series(self, row: int) -> Iterator[Settling]:
         """One series by itself, with the windows that are at hand; takes in what is done to it."""
         values = self._values[: len(_OF_SERIES), row].tolist()
-        columns = self._table[:, :, row].T.tolist()
-        windows = {
-            index: tuple(numbers[:AMENDED])
-            for index, numbers in zip(self.indices, columns, strict=True)
-            if numbers[LINES]
-        }
-        amended = [
-            index for index, numbers in zip(self.indices, columns, strict=True) if numbers[AMENDED]
-        ]
+        columns = zip(self.indices, self._table[:, :, row].T.tolist(), strict=True)
+        before = {index: tuple(numbers) for index, numbers in columns if numbers[LINES]}
         now = Settling(*values)
-        now.windows, now.amended = dict(windows), amended[:]
+        now.windows = {index: numbers[:AMENDED] for index, numbers in before.items()}
+        now.amended = [index for index, numbers in before.items() if numbers[AMENDED]]
         now.gaps = self.gaps.get(row, [])
         yield now
         self._values[: len(_OF_SERIES), row] = [getattr(now, name) for name in _OF_SERIES]
-        for index, numbers in now.windows.items():
-            is_amended = index in now.amended
-            if windows.get(index) != numbers or is_amended != (index in amended):
-                self.windows(range(index, index + 1))[:, 0, row] = (*numbers, is_amended)
-        self.amended.update(now.amended)
+        for index, window in now.windows.items():
+            numbers = (*window, int(index in now.amended))
+            if before.get(index) != numbers:
+                self.windows(range(index, index + 1))[:, 0, row] = numbers
         if now.gaps:
             self.gaps[row] = now.gaps
         else:
@@ -276,7 +269,6 @@ class SettlingColumns:
             tuple(self.indices),
             [pack(of_kind.reshape(-1)) for of_kind in self._table],
             self.gaps,
-            tuple(self.amended),
             self.away_before,
             self.tick_ms,
         )

@@ -152,7 +152,6 @@ class SettlingGroup(SettlingColumns):
             is_new = table[LINES, slots, late_rows] == 0
             table[REVISION, slots[is_new], late_rows[is_new]] = 0
             table[AMENDED, slots, late_rows] = 1
-            self.amended.update(windows[slot] for slot in set(slots.tolist()))
             self.late_lines[rows] += late.sum(axis=0) * lines
             np.maximum.at(self.held, late_rows, windows.start + slots)
         table[ERRORS][:, rows] += errors
@@ -186,12 +185,9 @@ class SettlingGroup(SettlingColumns):
                 now.end_silence()
 
     def _tell_amended(self, rows: Numbers) -> Iterator[ToldColumns]:
-        for index in sorted(self.amended):
-            window = self.windows(range(index, index + 1))[:, 0]
+        for index, window in self.amended_windows():
             amended = rows[window[AMENDED, rows] > 0]
             window[AMENDED, amended] = 0
-            if not window[AMENDED].any():
-                self.amended.discard(index)
             told = amended[_is_changed(window, amended)]
             if len(told):
                 errors, lines = window[ERRORS, told], window[LINES, told]

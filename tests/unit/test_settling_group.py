@@ -169,7 +169,7 @@ def test_the_state_is_plain_values() -> None:
         step(group, what)
 
     assert group.gaps
-    assert group.amended
+    assert list(group.amended_windows())
     assert {int, str, bytes, tuple, list, dict} == plain_types(group.to_state())
 
 
