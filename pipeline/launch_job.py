@@ -73,7 +73,8 @@ def launch_job(
         partitions=count_partitions(config.job),
     )
     jars = fetch_java(config, rest, show_progress)
-    with _java(folder, rest.urls[0], jars) as (expansion, job_server):
+    with _java(folder, rest.urls[0], jars, expands=config.job.needs_java) as java:
+        expansion, job_server = java
         # Loads Beam, while the Java services warm up.
         from pipeline.submission import RestoreError, submit
 
@@ -127,22 +128,27 @@ def fetch_java(
 
 @contextlib.contextmanager
 def _java(
-    folder: pathlib.Path, rest_url: str, jars: BeamJars | None
-) -> Iterator[tuple[ExpansionService, FlinkJobServer]]:
+    folder: pathlib.Path, rest_url: str, jars: BeamJars | None, *, expands: bool
+) -> Iterator[tuple[ExpansionService | None, FlinkJobServer]]:
     folder.mkdir(parents=True, exist_ok=True)
     master = urllib.parse.urlsplit(rest_url).netloc
-    with (
-        ExpansionService(
-            folder / "expansion-service.log",
-            embedded=True,
-            jar=jars.expansion if jars else None,
-        ) as expansion,
-        FlinkJobServer(
-            folder / "job-server.log",
-            folder / "artifacts",
-            flink_master=master,
-            conf_dir=folder / "conf" / "client",
-            jar=jars.job_server if jars else None,
-        ) as job_server,
-    ):
+    with contextlib.ExitStack() as stack:
+        expansion = None
+        if expands:
+            expansion = stack.enter_context(
+                ExpansionService(
+                    folder / "expansion-service.log",
+                    embedded=True,
+                    jar=jars.expansion if jars else None,
+                )
+            )
+        job_server = stack.enter_context(
+            FlinkJobServer(
+                folder / "job-server.log",
+                folder / "artifacts",
+                flink_master=master,
+                conf_dir=folder / "conf" / "client",
+                jar=jars.job_server if jars else None,
+            )
+        )
         yield expansion, job_server

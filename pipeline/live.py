@@ -64,7 +64,7 @@ def submit(
       config: the checked configuration; read limits do not count.
       parallelism: of every step.
       disable_metrics: whether to do without Beam's metrics.
-      expansion_address: of the expansion service, `host:port`.
+      expansion_address: of the expansion service, `host:port`; empty where Java has no part.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.

@@ -9,7 +9,7 @@ import tempfile
 
 from pipeline import live_demo
 from pipeline.arguments import whole_number
-from pipeline.config import NATIVE_READER, STDOUT, names_brokers
+from pipeline.config import STDOUT, names_brokers
 from pipeline.console import Progress, wants_table
 from pipeline.dead_letter_console import dead_letters_shown
 from pipeline.errors import EXIT_DONE, UsageError
@@ -57,9 +57,11 @@ def run_live(flags: argparse.Namespace) -> int:
             config = with_topics(config)
             progress.clear()
         fetch_jars("flink")
-        expansion = stack.enter_context(
-            ExpansionService(logs / "expansion-service.log", embedded=True)
-        )
+        expansion = None
+        if config.needs_java:
+            expansion = stack.enter_context(
+                ExpansionService(logs / "expansion-service.log", embedded=True)
+            )
         folder = pathlib.Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="flink-", dir=run_dir()))
         )
@@ -67,7 +69,7 @@ def run_live(flags: argparse.Namespace) -> int:
             FlinkJobServer(
                 logs / "flink-job-server.log",
                 folder / "artifacts",
-                handles_lines=config.kafka.reader != NATIVE_READER,
+                handles_lines=config.needs_java,
             )
         )
         if own_kafka:
@@ -90,7 +92,7 @@ def run_live(flags: argparse.Namespace) -> int:
             config,
             parallelism=live_config.parallelism,
             disable_metrics=live_config.disable_metrics,
-            expansion_address=expansion.address(),
+            expansion_address="" if expansion is None else expansion.address(),
             job_endpoint=job_server.address(),
             checkpoints_dir=folder / "checkpoints",
             places=Places(live_config.dead_letter, live_config.ledger),

@@ -254,7 +254,7 @@ class _TailFn(_ReadFn):
                     if mine is None:
                         return
                     yield _stamped(mine)
-                    self._advance(estimator, reached_ms(mine.timestamps_ms, wall_clock_ms()))
+                    self._advance(estimator, reached_ms(mine, wall_clock_ms()))
                     if mine is not batch:
                         return
                 else:
@@ -307,16 +307,15 @@ def claim(batch: MessageBatch, tracker: Any) -> MessageBatch | None:
     return batch.until(tracker.current_restriction().stop)
 
 
-def reached_ms(timestamps_ms: Sequence[int], now_ms: int) -> int | None:
+def reached_ms(batch: MessageBatch, now_ms: int) -> int | None:
     """How far records take the watermark: to the highest timestamp that is not ahead of the clock.
 
     A forged one in the future must not make all others late, and what comes later relies on a
     watermark that is never ahead of the clock (docs/architecture.md, "Too late, exactly").
     """
-    highest_ms = max(timestamps_ms)
-    if highest_ms <= now_ms:
-        return highest_ms
-    return max((time_ms for time_ms in timestamps_ms if time_ms <= now_ms), default=None)
+    if batch.latest_ms <= now_ms:
+        return batch.latest_ms
+    return max((time_ms for time_ms in batch.timestamps_ms if time_ms <= now_ms), default=None)
 
 
 def whole_seconds(time_ms: int, on_time_delay_ms: int) -> int:
@@ -332,4 +331,4 @@ def whole_seconds(time_ms: int, on_time_delay_ms: int) -> int:
 
 
 def _stamped(batch: MessageBatch) -> TimestampedValue:
-    return TimestampedValue(batch, timestamp_of(max(batch.timestamps_ms)))
+    return TimestampedValue(batch, timestamp_of(batch.latest_ms))

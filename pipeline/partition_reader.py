@@ -65,6 +65,9 @@ class MessageBatch:
 
     Keys and headers are fetched only where they are asked for, and once: whoever asks for those of
     one record asks for many. A pickle of it is a `RecordBatch`.
+
+    Attributes:
+      latest_ms: the highest timestamp.
     """
 
     def __init__(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
@@ -74,7 +77,8 @@ class MessageBatch:
         self.offsets: Sequence[int] = range(first, last + 1)
         if len(self.offsets) != len(messages):
             self.offsets = [_offset(message) for message in messages]
-        self.timestamps_ms = [message.timestamp()[1] for message in messages]
+        self.timestamps_ms = [time_ms for _, time_ms in map(Message.timestamp, messages)]
+        self.latest_ms = max(self.timestamps_ms)
         self.values: Sequence[bytes | None] = [message.value() for message in messages]
         self._messages = messages
 
@@ -178,16 +182,9 @@ class PartitionReader:
           ExpiredOffsetError: the record at `next_offset` is gone, and others with it.
           ServiceError: the partition cannot be read.
         """
-        good = []
-        for message in self._consumer.consume(_MESSAGES_PER_CALL, timeout_seconds):
-            error = message.error()
-            if error is None:
-                good.append(message)
-            elif error.code() == KafkaError._PARTITION_EOF:
-                # The last offsets may hold no records: markers of transactions.
-                self.next_offset = max(self.next_offset, _offset(message))
-            else:
-                self._fail(error)
+        good = self._consumer.consume(_MESSAGES_PER_CALL, timeout_seconds)
+        if any(map(Message.error, good)):
+            good = self._without_errors(good)
         if not good:
             return None
         batch = MessageBatch(self.topic, self.partition, good)
@@ -196,6 +193,19 @@ class PartitionReader:
         self.caught_up_ms = 0
         self._stuck_since = None
         return batch
+
+    def _without_errors(self, messages: Sequence[Message]) -> list[Message]:
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                # The last offsets may hold no records: markers of transactions.
+                self.next_offset = max(self.next_offset, _offset(message))
+            else:
+                self._fail(error)
+        return good
 
     def look_for_end(self) -> int | None:
         """Asks for the end of the partition, and notes if all before it has been read.

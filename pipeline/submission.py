@@ -71,7 +71,7 @@ def submit(
     config: LiveConfig,
     rest: FlinkRest,
     *,
-    expansion: ExpansionService,
+    expansion: ExpansionService | None,
     job_server: FlinkJobServer,
     checkpoint_uri: str,
     restore_from: str | None,
@@ -83,7 +83,7 @@ def submit(
     Args:
       config: the checked configuration.
       rest: of the cluster.
-      expansion: a Java service that is starting.
+      expansion: a Java service that is starting; None where nothing is read with Java.
       job_server: Beam's, of that cluster, starting.
       checkpoint_uri: the folder of the job's checkpoints.
       restore_from: a checkpoint or savepoint to go on from.
@@ -102,7 +102,7 @@ def submit(
         options=_options(config, job_server.address(), checkpoint_uri, restore_from, may_lose_state)
     )
     pipeline.component_id_map = StableIds()
-    _build(pipeline, config, expansion.address())
+    _build(pipeline, config, "" if expansion is None else expansion.address())
     show_progress("submitting the job to Flink")
     result = pipeline.run()
     job = _wait_for_job(rest, config.job.job, known, result, restore_from)

@@ -61,12 +61,15 @@ class Verdicts(NamedTuple):
       keys: the series of each; None without grouping.
       dead: index of a dead letter to its reason (`transforms.dead_letters`) and, for a person, its
         detail.
+      earliest_ms, latest_ms: the lowest and the highest time.
     """
 
     times_ms: Sequence[int]
     kept: Sequence[bool]
     keys: Sequence[str] | None
     dead: dict[int, tuple[str, str]]
+    earliest_ms: int
+    latest_ms: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,10 +111,11 @@ class LineRules:
 
     def classify(self, record: KafkaRecord, now_ms: int, source: str = "") -> Verdict:
         """Decides about one record, as `classify_batch` does."""
-        times_ms, kept, keys, dead = self.classify_batch(batch_of([record]), now_ms, source)
-        if dead:
-            return Verdict(False, *dead[0], times_ms[0], None)
-        return Verdict(kept[0], None, "", times_ms[0], None if keys is None else keys[0])
+        found = self.classify_batch(batch_of([record]), now_ms, source)
+        (time_ms,), (kept,) = found.times_ms, found.kept
+        if found.dead:
+            return Verdict(False, *found.dead[0], time_ms, None)
+        return Verdict(kept, None, "", time_ms, None if found.keys is None else found.keys[0])
 
     def classify_batch(self, batch: Batch, now_ms: int, source: str = "") -> Verdicts:
         """Decides about records.
@@ -122,9 +126,15 @@ class LineRules:
           source: name of the cluster that they were read from.
         """
         times_ms = batch.timestamps_ms
-        lines, dead = self._usable_lines(batch, now_ms)
+        earliest_ms, latest_ms = min(times_ms), max(times_ms)
+        lines, dead = _lines_with_values(batch.values, self.max_line_bytes)
+        if not now_ms - self._past_ms <= earliest_ms <= latest_ms <= now_ms + self._future_ms:
+            self._bury_skewed(times_ms, now_ms, dead)
+        if dead:
+            lines = [b"" if index in dead else line for index, line in enumerate(lines)]
         if self.event_time == LINE_TIME:
             times_ms = self._times_of_lines(lines, times_ms, dead)
+            earliest_ms, latest_ms = min(times_ms), max(times_ms)
         levels: Sequence[Level | None] = ()
         rows: Sequence[tuple[str | None, ...]] = ()
         if self._line_fields:
@@ -134,33 +144,19 @@ class LineRules:
         elif self.filter.needs_level:
             levels = self.parser.levels_of(lines)
         keys = self._keys(batch, rows, source) if self.group_by else None
-        return Verdicts(times_ms, self.filter.keep_all(lines, levels), keys, dead)
+        kept = self.filter.keep_all(lines, levels)
+        return Verdicts(times_ms, kept, keys, dead, earliest_ms, latest_ms)
 
-    def _usable_lines(
-        self, batch: Batch, now_ms: int
-    ) -> tuple[Sequence[bytes], dict[int, tuple[str, str]]]:
-        """The lines, empty where the record is a dead letter, and those."""
-        values, times_ms = batch.values, batch.timestamps_ms
-        dead: dict[int, tuple[str, str]] = {}
-        lines: list[bytes] = values if None not in values else [one or b"" for one in values]  # type: ignore[assignment]
-        if lines is not values:
-            tombstone = (NO_VALUE, "the record has no value")
-            dead.update((index, tombstone) for index, one in enumerate(values) if one is None)
-        most = self.max_line_bytes
-        if max(map(len, lines)) > most:
-            for index, line in enumerate(lines):
-                if len(line) > most:
-                    dead[index] = (OVERSIZED, f"{len(line)} bytes, allowed are {most}")
-        earliest_ms, latest_ms = now_ms - self._past_ms, now_ms + self._future_ms
-        if min(times_ms) < earliest_ms or max(times_ms) > latest_ms:
-            for index, time_ms in enumerate(times_ms):
-                if index not in dead and not earliest_ms <= time_ms <= latest_ms:
-                    problem = self._skew(time_ms, now_ms)
-                    detail = f"Kafka's timestamp is {problem} the clock ({format_time(now_ms)})"
-                    dead[index] = (TIMESTAMP, detail)
-        if dead:
-            lines = [b"" if index in dead else line for index, line in enumerate(lines)]
-        return lines, dead
+    def _bury_skewed(
+        self, times_ms: Sequence[int], now_ms: int, dead: dict[int, tuple[str, str]]
+    ) -> None:
+        """Adds records of times that are too far from the clock to the dead letters."""
+        for index, time_ms in enumerate(times_ms):
+            is_near = now_ms - self._past_ms <= time_ms <= now_ms + self._future_ms
+            if index not in dead and not is_near:
+                problem = self._skew(time_ms, now_ms)
+                detail = f"Kafka's timestamp is {problem} the clock ({format_time(now_ms)})"
+                dead[index] = (TIMESTAMP, detail)
 
     def _times_of_lines(
         self, lines: Sequence[bytes], times_ms: Sequence[int], dead: dict[int, tuple[str, str]]
@@ -196,6 +192,27 @@ class LineRules:
         if time_ms < reference_ms:
             return f"{format_time(time_ms)}, more than {self.max_past_seconds} s before"
         return f"{format_time(time_ms)}, more than {self.max_future_seconds} s after"
+
+
+def _lines_with_values(
+    values: Sequence[bytes | None], most_bytes: int
+) -> tuple[Sequence[bytes], dict[int, tuple[str, str]]]:
+    """The lines, empty where there is none, and the dead letters: no value, or one too long."""
+    dead: dict[int, tuple[str, str]] = {}
+    lines: Sequence[bytes] = values  # type: ignore[assignment]
+    try:
+        longest = max(map(len, lines))
+    except TypeError:
+        # None among them; to look for it in every batch would take as long as all of this.
+        tombstone = (NO_VALUE, "the record has no value")
+        dead.update((index, tombstone) for index, one in enumerate(values) if one is None)
+        lines = [one or b"" for one in values]
+        longest = max(map(len, lines))
+    if longest > most_bytes:
+        for index, line in enumerate(lines):
+            if len(line) > most_bytes:
+                dead[index] = (OVERSIZED, f"{len(line)} bytes, allowed are {most_bytes}")
+    return lines, dead
 
 
 def _join(values: Iterable[str]) -> str:

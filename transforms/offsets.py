@@ -79,11 +79,24 @@ class SpanTally:
         self.add(time_ms // MINUTE_MS, outcome, 1, offset, offset)
 
     def add_lines(
-        self, offsets: Sequence[int], times_ms: Sequence[int], kept: Sequence[bool]
+        self,
+        offsets: Sequence[int],
+        times_ms: Sequence[int],
+        kept: Sequence[bool],
+        earliest_ms: int,
+        latest_ms: int,
     ) -> None:
-        """Notes of usable records whether they were counted or filtered out."""
-        minute = times_ms[0] // MINUTE_MS
-        if minute == min(times_ms) // MINUTE_MS == max(times_ms) // MINUTE_MS:
+        """Notes of usable records whether they were counted or filtered out.
+
+        Args:
+          offsets: of each, ascending.
+          times_ms: event time of each, milliseconds since the epoch.
+          kept: whether each was counted.
+          earliest_ms: the lowest time, which the caller knows.
+          latest_ms: the highest.
+        """
+        minute = earliest_ms // MINUTE_MS
+        if minute == latest_ms // MINUTE_MS:
             counted = sum(kept)
             self.add(minute, self.COUNTED, counted, offsets[0], offsets[-1])
             self.add(minute, self.FILTERED_OUT, len(kept) - counted, offsets[0], offsets[-1])

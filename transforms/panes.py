@@ -181,24 +181,36 @@ class SumCountsFn(beam.CombineFn):
 
 
 class _Lines(NamedTuple):
-    """Of records of a batch that are neither dead letters nor suspects, column by column."""
+    """Of records of a batch that are neither dead letters nor suspects, column by column.
+
+    The lowest and the highest time are there because to look for them takes as long as to count.
+    """
 
     offsets: Sequence[int]
     values: Sequence[Any]
     times_ms: Sequence[int]
     kept: Sequence[bool]
     keys: Sequence[str] | None
+    earliest_ms: int
+    latest_ms: int
 
     def without(self, indices: set[int]) -> "_Lines":
         """All others."""
         wanted = [index not in indices for index in range(len(self.offsets))]
+        times_ms = list(compress(self.times_ms, wanted))
         return _Lines(
             list(compress(self.offsets, wanted)),
             list(compress(self.values, wanted)),
-            list(compress(self.times_ms, wanted)),
+            times_ms,
             list(compress(self.kept, wanted)),
             None if self.keys is None else list(compress(self.keys, wanted)),
+            min(times_ms, default=0),
+            max(times_ms, default=0),
         )
+
+    def note_in(self, span: SpanTally, kept: Sequence[bool]) -> None:
+        """Notes which were counted (`kept`), and that the others were filtered out."""
+        span.add_lines(self.offsets, self.times_ms, kept, self.earliest_ms, self.latest_ms)
 
 
 @beam.typehints.with_input_types(Any)
@@ -278,7 +290,13 @@ class CountPanesFn(beam.DoFn):
         outputs = self._bury(element, verdicts, span)
         apart = {*verdicts.dead, *self._suspect(element, verdicts, span)}
         lines = _Lines(
-            element.offsets, element.values, verdicts.times_ms, verdicts.kept, verdicts.keys
+            element.offsets,
+            element.values,
+            verdicts.times_ms,
+            verdicts.kept,
+            verdicts.keys,
+            verdicts.earliest_ms,
+            verdicts.latest_ms,
         )
         if apart:
             lines = lines.without(apart)
@@ -306,7 +324,7 @@ class CountPanesFn(beam.DoFn):
         """Puts error lines aside whose windows may be final; gives their indices."""
         before_ms, slide_ms = self._suspect_before_ms, self._slide_ms
         # A pane begins at most a slide before any time in it.
-        if before_ms is None or min(verdicts.times_ms) >= before_ms + slide_ms:
+        if before_ms is None or verdicts.earliest_ms >= before_ms + slide_ms:
             return
         for index, (time_ms, kept) in enumerate(zip(verdicts.times_ms, verdicts.kept, strict=True)):
             pane = time_ms // slide_ms
@@ -320,7 +338,7 @@ class CountPanesFn(beam.DoFn):
     def _bound(self, lines: "_Lines", span: SpanTally) -> "_Lines":
         """Those before the range's end; none of those before its beginning is an error line."""
         times_ms, first_ms, stop_ms = lines.times_ms, self._first_ms, self._stop_ms
-        if min(times_ms) < first_ms:
+        if lines.earliest_ms < first_ms:
             inside = [time_ms >= first_ms for time_ms in times_ms]
             self._before += inside.count(False)
             lines = lines._replace(
@@ -328,22 +346,21 @@ class CountPanesFn(beam.DoFn):
                     kept and is_inside for kept, is_inside in zip(lines.kept, inside, strict=True)
                 ]
             )
-        if max(times_ms) >= stop_ms:
+        if lines.latest_ms >= stop_ms:
             behind = {index for index, time_ms in enumerate(times_ms) if time_ms >= stop_ms}
             rest = lines.without(set(range(len(times_ms))) - behind)
-            span.add_lines(rest.offsets, rest.times_ms, [False] * len(behind))
+            rest.note_in(span, [False] * len(behind))
             self._behind += len(behind)
             lines = lines.without(behind)
         return lines
 
     def _count(self, lines: "_Lines", span: SpanTally) -> None:
         times_ms, kept, slide_ms = lines.times_ms, lines.kept, self._slide_ms
-        span.add_lines(lines.offsets, times_ms, kept)
-        latest_ms = max(times_ms)
-        self._latest_ms = max(self._latest_ms, latest_ms)
-        latest = latest_ms // slide_ms
+        lines.note_in(span, kept)
+        self._latest_ms = max(self._latest_ms, lines.latest_ms)
+        latest = lines.latest_ms // slide_ms
         panes: Sequence[int]
-        if latest == min(times_ms) // slide_ms:
+        if latest == lines.earliest_ms // slide_ms:
             # The usual case: lines that follow each other are in one pane.
             panes = [latest] * len(times_ms)
             self._count_pane(latest, lines.keys, kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import pathlib
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from pipeline import launch_job as module
 from pipeline import submission
 from pipeline.checkpoints import Checkpoint
+from pipeline.config import NATIVE_READER
 from pipeline.errors import ErrorWindowsError, JobFailedError, ServiceError
 from pipeline.flink_rest import FlinkJob, FlinkRest
 from pipeline.job_spec import live_parser
@@ -34,12 +36,13 @@ class Starts:
       failure: what every other start ends in, None if it runs.
       losing: those that hold state of parts that went.
       submitted: checkpoints of the submissions, in order.
+      expands: of every start, whether Java expands anything.
       may_lose: of each submission, whether it may lose state.
       recorded: how often the record of the job was kept.
     """
 
     def __init__(self, config: LiveConfig, folder: pathlib.Path) -> None:
-        self._config = config
+        self.config = config
         self._folder = folder
         self.candidates: list[str] = []
         self.damaged: set[str] = set()
@@ -49,6 +52,7 @@ class Starts:
         self.submitted: list[str | None] = []
         self.recorded = 0
         self.told: list[str] = []
+        self.expands: list[bool] = []
 
     def find(self, _: LiveConfig, **options: object) -> StartPoint:
         """In the place of `find_start`."""
@@ -74,7 +78,7 @@ class Starts:
     def launch(self) -> Launched:
         """Starts the job."""
         rest = FlinkRest(["http://127.0.0.1:8081"])
-        return launch_job(self._config, rest, folder=self._folder, show_progress=self.told.append)
+        return launch_job(self.config, rest, folder=self._folder, show_progress=self.told.append)
 
 
 @pytest.fixture
@@ -86,7 +90,8 @@ def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Starts:
     starts = Starts(live_config_from_flags(flags), tmp_path)
 
     @contextlib.contextmanager
-    def java(*_: object) -> Iterator[tuple[None, None]]:
+    def java(*_: object, expands: bool) -> Iterator[tuple[None, None]]:
+        starts.expands.append(expands)
         yield None, None
 
     monkeypatch.setattr(module, "_java", java)
@@ -101,6 +106,16 @@ def test_without_checkpoints_the_job_starts_new(starts: Starts) -> None:
     """Its record is kept first."""
     assert Launched(JOB, None) == starts.launch()
     assert ([None], 1) == (starts.submitted, starts.recorded)
+
+
+def test_java_expands_only_what_java_reads(starts: Starts) -> None:
+    """A service more takes seconds to start."""
+    starts.launch()
+    kafka = dataclasses.replace(starts.config.job.kafka, reader=NATIVE_READER)
+    job = dataclasses.replace(starts.config.job, clusters=(kafka,))
+    starts.config = dataclasses.replace(starts.config, job=job)
+    starts.launch()
+    assert [True, False] == starts.expands
 
 
 def test_the_job_goes_on_from_the_newest_checkpoint(starts: Starts) -> None:
