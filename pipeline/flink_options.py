@@ -9,6 +9,9 @@ from pipeline.config import JobConfig
 _BUNDLE_MS = 150
 # Flink asks a source for its watermark so often; its default of 200 ms would come on top.
 _WATERMARK_INTERVAL_MS = 50
+# Java hands records to Python whenever so many bytes are there. With Beam's million Python would
+# begin when a bundle is nearly over, and Java would wait for it.
+_BUFFER_BYTES = 64_000
 # The native reader itself ends a call after as long; what is left of a bundle would be waited for.
 _NATIVE_BUNDLE_MS = 20
 # Beam's default of 1,000 would end a bundle, and wait for Python, every few milliseconds.
@@ -26,6 +29,7 @@ def runner_options(config: JobConfig, *, disable_metrics: bool) -> list[str]:
         intervals = [
             f"--max_bundle_time_mills={_BUNDLE_MS}",
             f"--auto_watermark_interval={_WATERMARK_INTERVAL_MS}",
+            f"--experiments=data_buffer_size_limit={_BUFFER_BYTES}",
         ]
     else:
         intervals = [f"--max_bundle_time_mills={_NATIVE_BUNDLE_MS}"]

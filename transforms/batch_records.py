@@ -49,9 +49,11 @@ class BatchRecordsFn(beam.DoFn):
         self._records: list[Any] = []
         self._bytes_left = MAX_BYTES
 
-    def process(self, element: Any) -> Iterable[RecordBatch]:
+    def process(self, element: Any) -> Iterable[RecordBatch] | None:
         """Takes in one record."""
-        return self._add(element, len(element.value or b""))
+        self._records.append(element)
+        self._bytes_left -= len(element.value or b"")
+        return self._take() if self._is_full() else None
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Emits what is left."""
@@ -59,13 +61,8 @@ class BatchRecordsFn(beam.DoFn):
             stamp = timestamp_of(max(batch.timestamps_ms))
             yield WindowedValue(batch, stamp, (window.GlobalWindow(),))
 
-    def _add(self, record: Any, size: int) -> Iterable[RecordBatch]:
-        records = self._records
-        records.append(record)
-        self._bytes_left -= size
-        if len(records) < MAX_RECORDS and self._bytes_left > 0:
-            return ()
-        return self._take()
+    def _is_full(self) -> bool:
+        return self._bytes_left <= 0 or len(self._records) >= MAX_RECORDS
 
     def _take(self) -> list[RecordBatch]:
         records, self._records, self._bytes_left = self._records, [], MAX_BYTES
@@ -79,6 +76,8 @@ class BatchEncodedFn(BatchRecordsFn):
 
     _to_batches = staticmethod(decode_batches)
 
-    def process(self, element: bytes) -> Iterable[RecordBatch]:
+    def process(self, element: bytes) -> Iterable[RecordBatch] | None:
         """Takes in one record."""
-        return self._add(element, len(element))
+        self._records.append(element)
+        self._bytes_left -= len(element)
+        return self._take() if self._is_full() else None

@@ -18,6 +18,7 @@ from pipeline.flink_options import runner_options
             [
                 "--max_bundle_time_mills=150",
                 "--auto_watermark_interval=50",
+                "--experiments=data_buffer_size_limit=64000",
                 "--max_bundle_size=100000",
                 "--object_reuse",
                 "--finish_bundle_before_checkpointing",
