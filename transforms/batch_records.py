@@ -49,11 +49,11 @@ class BatchRecordsFn(beam.DoFn):
         self._records: list[Any] = []
         self._bytes_left = MAX_BYTES
 
-    def process(self, element: Any) -> Iterable[RecordBatch] | None:
+    def process(self, element: Any) -> Iterable[RecordBatch]:
         """Takes in one record."""
         self._records.append(element)
         self._bytes_left -= len(element.value or b"")
-        return self._take() if self._is_full() else None
+        return self._take() if self._is_full() else ()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Emits what is left."""
@@ -76,8 +76,8 @@ class BatchEncodedFn(BatchRecordsFn):
 
     _to_batches = staticmethod(decode_batches)
 
-    def process(self, element: bytes) -> Iterable[RecordBatch] | None:
+    def process(self, element: bytes) -> Iterable[RecordBatch]:
         """Takes in one record."""
         self._records.append(element)
         self._bytes_left -= len(element)
-        return self._take() if self._is_full() else None
+        return self._take() if self._is_full() else ()

@@ -25,7 +25,7 @@ def batches(records: list[Record], *, encoded: bool = False) -> list[RecordBatch
     batch = BatchEncodedFn() if encoded else BatchRecordsFn()
     batch.start_bundle()
     given = [encode_record(one) for one in records] if encoded else records
-    found: list[Any] = [each for one in given for each in batch.process(one) or ()]
+    found: list[Any] = [each for one in given for each in batch.process(one)]
     found += batch.finish_bundle()
     return [each.value if isinstance(each, WindowedValue) else each for each in found]
 
