@@ -132,23 +132,19 @@ def _java(
 ) -> Iterator[tuple[ExpansionService | None, FlinkJobServer]]:
     folder.mkdir(parents=True, exist_ok=True)
     master = urllib.parse.urlsplit(rest_url).netloc
-    with contextlib.ExitStack() as stack:
-        expansion = None
-        if expands:
-            expansion = stack.enter_context(
-                ExpansionService(
-                    folder / "expansion-service.log",
-                    embedded=True,
-                    jar=jars.expansion if jars else None,
-                )
-            )
-        job_server = stack.enter_context(
-            FlinkJobServer(
-                folder / "job-server.log",
-                folder / "artifacts",
-                flink_master=master,
-                conf_dir=folder / "conf" / "client",
-                jar=jars.job_server if jars else None,
-            )
-        )
+    expansion_service = ExpansionService(
+        folder / "expansion-service.log",
+        embedded=True,
+        jar=jars.expansion if jars else None,
+    )
+    with (
+        expansion_service if expands else contextlib.nullcontext() as expansion,
+        FlinkJobServer(
+            folder / "job-server.log",
+            folder / "artifacts",
+            flink_master=master,
+            conf_dir=folder / "conf" / "client",
+            jar=jars.job_server if jars else None,
+        ) as job_server,
+    ):
         yield expansion, job_server

@@ -51,9 +51,7 @@ class BatchRecordsFn(beam.DoFn):
 
     def process(self, element: Any) -> Iterable[RecordBatch]:
         """Takes in one record."""
-        self._records.append(element)
-        self._bytes_left -= len(element.value or b"")
-        return self._take() if self._is_full() else ()
+        return self._add(element, len(element.value or b""))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Emits what is left."""
@@ -61,8 +59,13 @@ class BatchRecordsFn(beam.DoFn):
             stamp = timestamp_of(max(batch.timestamps_ms))
             yield WindowedValue(batch, stamp, (window.GlobalWindow(),))
 
-    def _is_full(self) -> bool:
-        return self._bytes_left <= 0 or len(self._records) >= MAX_RECORDS
+    def _add(self, record: Any, size: int) -> Iterable[RecordBatch]:
+        records = self._records
+        records.append(record)
+        self._bytes_left -= size
+        if len(records) < MAX_RECORDS and self._bytes_left > 0:
+            return ()
+        return self._take()
 
     def _take(self) -> list[RecordBatch]:
         records, self._records, self._bytes_left = self._records, [], MAX_BYTES
@@ -78,6 +81,4 @@ class BatchEncodedFn(BatchRecordsFn):
 
     def process(self, element: bytes) -> Iterable[RecordBatch]:
         """Takes in one record."""
-        self._records.append(element)
-        self._bytes_left -= len(element)
-        return self._take() if self._is_full() else ()
+        return self._add(element, len(element))
