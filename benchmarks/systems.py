@@ -182,14 +182,6 @@ ALL = [
         ends=False,
     ),
     System(
-        "beam on Flink, no metrics",
-        "the same with `--disable_metrics` and `beam`",
-        _flink("beam", "--disable_metrics"),
-        parse_result,
-        merge="highest",
-        ends=False,
-    ),
-    System(
         "native on DirectRunner",
         "this job, bounded, `--kafka_reader=native`",
         _direct("native"),

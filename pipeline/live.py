@@ -52,7 +52,6 @@ def submit(
     config: JobConfig,
     *,
     parallelism: int,
-    disable_metrics: bool,
     expansion_address: str,
     job_endpoint: str,
     checkpoints_dir: pathlib.Path,
@@ -63,19 +62,13 @@ def submit(
     Args:
       config: the checked configuration; read limits do not count.
       parallelism: of every step.
-      disable_metrics: whether to do without Beam's metrics.
       expansion_address: of the expansion service, `host:port`; empty where Java has no part.
       job_endpoint: of the Flink job server, `host:port`.
       checkpoints_dir: where Flink keeps the state of the running job.
       places: of dead letters and ledger.
     """
     sample_often()
-    options = _options(
-        runner_options(config, disable_metrics=disable_metrics),
-        parallelism,
-        job_endpoint,
-        checkpoints_dir,
-    )
+    options = _options(config, parallelism, job_endpoint, checkpoints_dir)
     pipeline = beam.Pipeline(options=options)
     sources = live_sources(config, expansion_address, on_cluster=False, properties_path=None)
     outputs = build_live_graph(pipeline, config, sources)
@@ -133,7 +126,7 @@ def _received_meanwhile() -> Iterator[Result | Sample]:
 
 
 def _options(
-    runner: list[str], parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
+    config: JobConfig, parallelism: int, job_endpoint: str, checkpoints_dir: pathlib.Path
 ) -> PipelineOptions:
     # A new job begins a new history; Flink would keep the old one's files for ever.
     shutil.rmtree(checkpoints_dir, ignore_errors=True)
@@ -145,7 +138,8 @@ def _options(
             "--streaming",
             f"--parallelism={parallelism}",
             f"--max_parallelism={MAX_PARALLELISM}",
-            *runner,
+            # Only a cluster has a place where metrics can be looked at.
+            *runner_options(config, disable_metrics=True),
             f"--checkpointing_interval={CHECKPOINT_INTERVAL_MS}",
             "--state_backend=filesystem",
             f"--state_backend_storage_path={checkpoints_dir.as_uri()}",

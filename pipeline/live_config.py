@@ -41,7 +41,7 @@ class LiveConfig:
     Attributes:
       job: the job itself; read limits do not count.
       parallelism: of every step, at most `MAX_PARALLELISM`.
-      disable_metrics: whether to do without Beam's metrics on Flink.
+      disable_metrics: whether to do without Beam's metrics on a cluster.
       checkpoint_dir: a path or `s3://` URI that all hosts share.
       checkpoint_interval_seconds: between the starts of two checkpoints.
       s3_endpoint: of the store behind `s3://`, None for Amazon's.

@@ -40,8 +40,8 @@ def add_live_flags(parser: argparse.ArgumentParser) -> None:
     live.add_argument(
         "--disable_metrics",
         action="store_true",
-        help="do without the job's counters on Flink: --kafka_reader=beam is faster then, see "
-        "docs/readers.md",
+        help="do without the job's counters on a cluster: --kafka_reader=beam is faster then, see "
+        "docs/readers.md (inside one process there are none)",
     )
     live.add_argument(
         "--checkpoint_dir",

@@ -91,7 +91,6 @@ def run_live(flags: argparse.Namespace) -> int:
         result = submit(
             config,
             parallelism=live_config.parallelism,
-            disable_metrics=live_config.disable_metrics,
             expansion_address="" if expansion is None else expansion.address(),
             job_endpoint=job_server.address(),
             checkpoints_dir=folder / "checkpoints",
