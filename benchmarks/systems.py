@@ -159,7 +159,8 @@ ALL = [
     ),
     System(
         "beam on Flink",
-        "this job, live, `--kafka_reader=beam`, Flink 1.19.3 inside one process",
+        "this job, live, `--kafka_reader=beam`, Flink 1.19.3 inside one process, where Beam's "
+        "metrics are off",
         _flink("beam"),
         parse_result,
         merge="highest",
